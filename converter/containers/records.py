@@ -1,0 +1,118 @@
+"""Records and archives: what every container shows of itself, whatever its format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from converter.byteio.source import ByteSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from converter.anomaly import Anomaly
+    from converter.errors import FormatError
+
+_ASCII_FOLDING: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One member of an archive.
+
+    Attributes:
+        name: as in the archive's directory, with its root folder, ``/`` between components.
+        data: its bytes, unpacked. Raises `problem` when read, if there is one.
+        compressed: whether `data` is unpacked from something else on the way.
+        crc32: what the archive claims; None when it claims nothing (a zero for bytes means that).
+        offset: where the stored bytes start, absolute in the archive's source; None if unknown.
+        stored_nbytes: how many bytes are stored there (packed, when `compressed`).
+        header_offset: where the record's own header starts in the archive's source.
+        problem: why the bytes cannot be read, or None.
+    """
+
+    name: str
+    data: ByteSource
+    compressed: bool = False
+    crc32: int | None = None
+    offset: int | None = None
+    stored_nbytes: int | None = None
+    header_offset: int | None = None
+    problem: FormatError | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Length of `data` in bytes, as the archive declares it."""
+        return self.data.nbytes
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the name is that of a folder entry."""
+        return self.name.endswith("/")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A container that was listed: its records in order, and what was odd about it.
+
+    Attributes:
+        kind: the format, as `converter.containers.detection` names it (``zip``, ``tar`` …).
+        records: every member the directory lists, in its order, duplicates included.
+        anomalies: what the parser noticed.
+    """
+
+    kind: str
+    records: tuple[Record, ...]
+    anomalies: tuple[Anomaly, ...] = ()
+    _exact: Mapping[str, Record] = field(init=False, repr=False, compare=False)
+    _folded: Mapping[str, Record] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the names; of equal ones the first counts."""
+        backwards = self.records[::-1]
+        exact = {record.name: record for record in backwards}
+        folded = {ascii_folded(record.name): record for record in backwards}
+        object.__setattr__(self, "_exact", exact)
+        object.__setattr__(self, "_folded", folded)
+
+    def find(self, name: str) -> Record | None:
+        """Return the first record of exactly this name, or None."""
+        return self._exact.get(name)
+
+    def find_folded(self, name: str) -> Record | None:
+        """Return the first record whose name is equal but for the case of A to Z, or None.
+
+        This is how torch looks records up. Of several that match, which one torch takes depends
+        on its sorting; an archive with such a clash carries an anomaly.
+        """
+        return self._folded.get(ascii_folded(name))
+
+    def find_all(self, name: str) -> tuple[Record, ...]:
+        """Return every record whose name is equal but for the case of A to Z, in order."""
+        wanted = ascii_folded(name)
+        return tuple(record for record in self.records if ascii_folded(record.name) == wanted)
+
+
+class BrokenSource(ByteSource):
+    """Bytes that are declared and cannot be read; says why whenever asked."""
+
+    __slots__ = ("_problem",)
+
+    def __init__(self, name: str, nbytes: int, problem: FormatError) -> None:
+        """Stand for `nbytes` declared bytes."""
+        self.name = name
+        self.nbytes = nbytes
+        self._problem: Final = problem
+
+    def read_at(self, offset: int, nbytes: int) -> NoReturn:
+        """Raise the problem, whatever is asked for."""
+        self._read(offset, nbytes)
+
+    def _read(self, offset: int, nbytes: int) -> NoReturn:
+        raise self._problem.with_traceback(None)
+
+
+def ascii_folded(name: str) -> str:
+    """Return `name` with A to Z in lower case and every other character as it was."""
+    return name.lower() if name.isascii() else name.translate(_ASCII_FOLDING)

@@ -1,0 +1,70 @@
+"""The names in a zip file: what two readers could resolve to different records."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from converter.containers.records import ascii_folded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from converter.containers.zip_structures import AnomalyLog
+
+_UNSAFE: Final = re.compile(
+    r"^/|^[A-Za-z]:|\\|//|(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f]|^$",
+)
+
+
+def note_names(names: Sequence[str], log: AnomalyLog) -> None:
+    """Note duplicates, case clashes, unsafe names and names outside the root folder."""
+    unique = set(names)
+    if len(unique) != len(names):
+        _note_duplicates(names, log)
+    if len({ascii_folded(name) for name in unique}) != len(unique):
+        _note_case_clashes(names, log)
+    search = _UNSAFE.search
+    for name in names:
+        if search(name):
+            detail = "the name is absolute, climbs, or is read differently by some readers"
+            log.add("zip_unsafe_name", detail, record=name)
+    _note_roots(names, log)
+
+
+def _note_duplicates(names: Sequence[str], log: AnomalyLog) -> None:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        earlier = first.setdefault(name, index)
+        if earlier != index:
+            detail = f"entries {earlier} and {index} of the directory have this name"
+            log.add("zip_duplicate_name", detail, record=name)
+
+
+def _note_case_clashes(names: Sequence[str], log: AnomalyLog) -> None:
+    first: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        earlier = first.setdefault(ascii_folded(name), name)
+        if earlier != name:
+            detail = (
+                f"the name is equal to {earlier!r} but for case; torch does not tell them apart"
+            )
+            log.add("zip_case_clash", detail, record=name)
+
+
+def _note_roots(names: Sequence[str], log: AnomalyLog) -> None:
+    """Compare every name with the root, the first component of the first entry (as torch does)."""
+    if not names:
+        return
+    root, slash, _ = names[0].partition("/")
+    if not slash:
+        log.add("zip_no_root", f"the first entry, {names[0]!r}, is in no folder")
+        return
+    prefix = root + "/"
+    outside = [name for name in names if not name.startswith(prefix)]
+    for name in outside:
+        log.add("zip_outside_root", f"the name is not inside {prefix!r}", record=name)
+    roots = dict.fromkeys(name.partition("/")[0] for name in outside if "/" in name)
+    if roots:
+        shown = ", ".join(repr(name) for name in [root, *list(roots)[:3]])
+        log.add("zip_several_roots", f"{len(roots) + 1} root folders: {shown}")

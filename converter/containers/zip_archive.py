@@ -160,15 +160,15 @@ def _record(
     """Make the record of one entry."""
     name = f"{source.name}!{entry.name}"
     compressed = entry.method != STORED
-    problem = place.problem
+    payload_offset, _, problem = place
     if compressed and problem is None:
         problem = _inflate_problem(source, entry, log, limits)
     data: ByteSource
-    if problem is not None or place.payload_offset is None:
+    if problem is not None or payload_offset is None:
         problem = problem or FormatError("zip record cannot be read", record=entry.name)
         data = BrokenSource(name, entry.usize, problem)
     else:
-        data = WindowSource(source, place.payload_offset, entry.csize, name)
+        data = WindowSource(source, payload_offset, entry.csize, name)
         if compressed:
             data = InflatedSource(data, entry.usize, name)
     return Record(
@@ -176,7 +176,7 @@ def _record(
         data,
         compressed,
         entry.crc if entry.crc or not entry.usize else None,
-        place.payload_offset,
+        payload_offset,
         entry.csize,
         entry.header_offset,
         problem,

@@ -6,8 +6,9 @@ than a gap worth reading over, the next block starts behind it.
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from converter.containers.zip_structures import (
     DESCRIPTOR_SIGNATURE,
@@ -32,40 +33,42 @@ _DESCRIPTOR_MAX_NBYTES: Final = 24
 _HEADER_GUESS_NBYTES: Final = LOCAL.size + 256
 
 
-class Placed(NamedTuple):
-    """Where one entry's payload is.
+# Where one payload starts (None if it cannot be read), one past the last byte that belongs to the
+# record, its descriptor included, and why the payload cannot be read, if so.
+Placed: TypeAlias = tuple[int | None, int, FormatError | None]
 
-    Attributes:
-        payload_offset: absolute in the source; None if the local header is unreadable.
-        stop: one past the last byte that belongs to the record, descriptor included.
-        problem: why the payload cannot be read, or None.
-    """
-
-    payload_offset: int | None
-    stop: int
-    problem: FormatError | None
+# The local header without version, time and date; the data descriptor in its usual form.
+_UNPACK_LOCAL: Final = struct.Struct("<4s2xHH4xLLLHH").unpack_from
+_DESCRIPTOR: Final = struct.Struct("<4sLLL")
+_UNPACK_DESCRIPTOR: Final = _DESCRIPTOR.unpack_from
 
 
 class HeaderBlocks:
-    """Small reads in ascending order, served from blocks."""
+    """Small reads in ascending order, served from blocks.
+
+    Attributes:
+        block: the bytes held at present.
+        start: where they start in the source.
+        stop: one past where they end.
+    """
 
     def __init__(self, source: ByteSource, offsets: list[int]) -> None:
         """Serve reads near `offsets`, which ascend."""
         self._source: Final = source
         self._offsets: Final = offsets
-        self._block = b""
-        self._start = 0
-        self._stop = 0
+        self.block = b""
+        self.start = 0
+        self.stop = 0
 
     def fetch(self, offset: int, nbytes: int) -> bytes:
         """Return `nbytes` bytes from `offset`, fewer only at the end of the source."""
-        start = offset - self._start
-        if start < 0 or offset + nbytes > self._stop:
-            self._load(offset, nbytes)
-            start = 0
-        return self._block[start : start + nbytes]
+        if offset < self.start or offset + nbytes > self.stop:
+            self.load(offset, nbytes)
+        start = offset - self.start
+        return self.block[start : start + nbytes]
 
-    def _load(self, offset: int, nbytes: int) -> None:
+    def load(self, offset: int, nbytes: int) -> None:
+        """Hold the bytes from `offset`, and the headers that follow closely."""
         stop = offset + nbytes
         index = bisect_left(self._offsets, offset)
         limit = offset + _BLOCK_NBYTES
@@ -74,12 +77,12 @@ class HeaderBlocks:
             if following - stop > _WORTH_READING_OVER_NBYTES or following > limit:
                 break
             stop = max(stop, following + _HEADER_GUESS_NBYTES)
-            index = bisect_left(self._offsets, following + 1, index)
+            index += 1
         start = min(offset, self._source.nbytes)
         stop = min(stop, self._source.nbytes)
-        self._block = self._source.read_at(start, max(0, stop - start))
-        self._start = start
-        self._stop = max(start, stop)
+        self.block = self._source.read_at(start, max(0, stop - start))
+        self.start = start
+        self.stop = max(start, stop)
 
 
 class LocalReader:
@@ -106,64 +109,54 @@ class LocalReader:
         """
         entries = self._entries
         order = sorted(range(len(entries)), key=lambda index: entries[index].header_offset)
-        placed: list[Placed | None] = [None] * len(entries)
+        placed: list[Placed] = [(None, 0, None)] * len(entries)
         gaps: list[tuple[int, int]] = []
         covered = 0
-        for rank, index in enumerate(order):
+        boundaries = [*(entries[index].header_offset for index in order[1:]), directory_start]
+        for index, boundary in zip(order, boundaries, strict=False):
             entry = entries[index]
-            boundary = (
-                entries[order[rank + 1]].header_offset if rank + 1 < len(order) else directory_start
-            )
-            place = self._place_one(entry, boundary)
-            placed[index] = place
             start = entry.header_offset
+            placed[index] = payload_offset, stop, _ = self._place_one(entry, boundary)
             if start > covered:
                 gaps.append((covered, min(start, directory_start)))
-            elif start < covered and place.payload_offset is not None:
+            elif start < covered and payload_offset is not None:
                 detail = f"the record at {start} starts before the previous one ends, at {covered}"
                 self._log.add("zip_overlap", detail, record=entry.name)
-            covered = max(covered, place.stop)
+            covered = max(covered, stop)
         if covered < directory_start:
             gaps.append((covered, directory_start))
         elif covered > directory_start:
             detail = f"a record reaches to {covered}, into the directory"
             self._log.add("zip_overlap", detail, offset=directory_start)
-        return [place for place in placed if place is not None], gaps
+        return placed, gaps
 
     def _place_one(self, entry: Entry, boundary: int) -> Placed:
         """Return where one payload is; `boundary` is where the next thing starts."""
-        offset = entry.header_offset
-        header = self._blocks.fetch(offset, LOCAL.size) if offset >= 0 else b""
-        if len(header) < LOCAL.size or header[:4] != LOCAL_SIGNATURE:
-            return self._no_header(entry, header)
-        _, _, flags, method, _, _, crc, csize, usize, name_nbytes, extra_nbytes = LOCAL.unpack(
-            header
-        )
-        name_offset = offset + LOCAL.size
-        raw_name = self._blocks.fetch(name_offset, name_nbytes)
-        if (
-            raw_name != entry.raw_name
-            or method != entry.method
-            or flags != entry.flags
-            or crc != entry.crc
-            or csize != entry.csize
-            or usize != entry.usize
-        ) and not (
-            flags & FLAG_DEFERRED
-            and not (crc or csize or usize)
-            and raw_name == entry.raw_name
-            and method == entry.method
-            and flags == entry.flags
+        _, raw_name, flags, method, _, csize, _, offset, problem = entry
+        blocks = self._blocks
+        if offset < blocks.start or offset + LOCAL.size + len(raw_name) > blocks.stop:
+            if offset < 0 or offset + LOCAL.size > self._source.nbytes:
+                return self._no_header(entry, b"")
+            blocks.load(offset, LOCAL.size + len(raw_name))
+        start = offset - blocks.start
+        header = _UNPACK_LOCAL(blocks.block, start)
+        if header[0] != LOCAL_SIGNATURE:
+            return self._no_header(entry, header[0])
+        claims = header[1:6]
+        name_nbytes, extra_nbytes = header[6:]
+        payload_offset = offset + LOCAL.size + name_nbytes + extra_nbytes
+        start += LOCAL.size
+        deferred = flags & FLAG_DEFERRED
+        if blocks.block[start : start + name_nbytes] != raw_name or (
+            claims != entry[2:7] and not (deferred and claims == (flags, method, 0, 0, 0))
         ):
-            extra = self._blocks.fetch(name_offset + name_nbytes, extra_nbytes)
-            self._compare(entry, header, raw_name, extra)
-        payload_offset = name_offset + name_nbytes + extra_nbytes
-        stop = payload_offset + entry.csize
+            self._compare(entry, claims, name_nbytes, extra_nbytes)
+        stop = payload_offset + csize
         if stop > self._source.nbytes:
             return self._cut(entry, payload_offset, stop)
-        if flags & FLAG_DEFERRED and entry.flags & FLAG_DEFERRED:
+        if deferred and claims[0] & FLAG_DEFERRED:
             stop += self._descriptor_nbytes(entry, stop, boundary)
-        return Placed(payload_offset, stop, entry.problem)
+        return payload_offset, stop, problem
 
     def _no_header(self, entry: Entry, found: bytes) -> Placed:
         problem = ContainerError(
@@ -175,7 +168,7 @@ class LocalReader:
         )
         detail = f"the directory points to {entry.header_offset}, where no local header is"
         self._log.add("zip_local_header_missing", detail, record=entry.name)
-        return Placed(None, max(0, entry.header_offset), entry.problem or problem)
+        return None, max(0, entry.header_offset), entry.problem or problem
 
     def _cut(self, entry: Entry, payload_offset: int, stop: int) -> Placed:
         missing = stop - self._source.nbytes
@@ -188,11 +181,26 @@ class LocalReader:
         )
         detail = f"{missing} bytes of its {entry.csize} lie behind the end of the file"
         self._log.add("zip_payload_outside", detail, record=entry.name)
-        return Placed(None, self._source.nbytes, entry.problem or problem)
+        return None, self._source.nbytes, entry.problem or problem
 
-    def _compare(self, entry: Entry, header: bytes, raw_name: bytes, extra: bytes) -> None:
-        """Note each field in which the local header differs from the directory."""
-        _, _, flags, method, _, _, crc, csize, usize, _, _ = LOCAL.unpack(header)
+    def _compare(
+        self,
+        entry: Entry,
+        claims: tuple[int, int, int, int, int],
+        name_nbytes: int,
+        extra_nbytes: int,
+    ) -> None:
+        """Note each field in which the local header differs from the directory.
+
+        Args:
+            entry: what the directory says.
+            claims: flags, method, crc, csize and usize of the local header.
+            name_nbytes: length of the local name.
+            extra_nbytes: length of the local extra field.
+        """
+        flags, method, crc, csize, usize = claims
+        name_offset = entry.header_offset + LOCAL.size
+        raw_name = self._blocks.fetch(name_offset, name_nbytes)
         name = entry.name
         if raw_name != entry.raw_name:
             detail = f"the local header calls it {raw_name.decode('utf-8', 'backslashreplace')!r}"
@@ -207,7 +215,8 @@ class LocalReader:
         if crc != entry.crc and not (deferred and crc == 0):
             detail = f"CRC {entry.crc:#010x} in the directory, {crc:#010x} in the local header"
             self._log.add("zip_local_crc_differs", detail, record=name)
-        if MAX_32 in (usize, csize):
+        if MAX_32 in {usize, csize}:
+            extra = self._blocks.fetch(name_offset + name_nbytes, extra_nbytes)
             blocks, _ = parse_extra(extra)
             usize, csize = resolve_zip64(blocks, (usize, csize)) or (usize, csize)
         differs = (usize, csize) != (entry.usize, entry.csize)
@@ -220,25 +229,44 @@ class LocalReader:
 
     def _descriptor_nbytes(self, entry: Entry, offset: int, boundary: int) -> int:
         """Return the length of the data descriptor at `offset`, noting one that differs."""
-        if boundary == offset and entry.usize == 0:
+        _, _, _, _, crc, csize, usize, _, _ = entry
+        blocks = self._blocks
+        start = offset - blocks.start
+        if (
+            boundary - offset == _DESCRIPTOR.size
+            and start >= 0
+            and boundary <= blocks.stop
+            and _UNPACK_DESCRIPTOR(blocks.block, start) == (DESCRIPTOR_SIGNATURE, crc, csize, usize)
+        ):
+            return _DESCRIPTOR.size
+        if boundary == offset and usize == 0:
             return 0  # torch writes none for empty records, flagged or not
-        found = self._blocks.fetch(offset, _DESCRIPTOR_MAX_NBYTES)
-        narrow = entry.csize <= MAX_32 and entry.usize <= MAX_32
-        crc = entry.crc.to_bytes(4, "little")
-        wide_form = entry.csize.to_bytes(8, "little") + entry.usize.to_bytes(8, "little")
-        forms = [DESCRIPTOR_SIGNATURE + crc + wide_form, crc + wide_form]
-        if narrow:
-            short = entry.csize.to_bytes(4, "little") + entry.usize.to_bytes(4, "little")
-            forms = [DESCRIPTOR_SIGNATURE + crc + short, *forms, crc + short]
-        matching = [len(form) for form in forms if found.startswith(form)]
+        found = blocks.fetch(offset, _DESCRIPTOR_MAX_NBYTES)
+        matching = [
+            len(form) for form in _descriptor_forms(crc, csize, usize) if found.startswith(form)
+        ]
         if matching:
             exact = boundary - offset
             return exact if exact in matching else matching[0]
         if found[:4] == DESCRIPTOR_SIGNATURE:
             detail = "its data descriptor has another CRC or length than the directory"
             self._log.add("zip_descriptor_differs", detail, record=entry.name)
-            length = 16 if narrow else 24
-            return 24 if boundary - offset == 24 else length
+            wide = max(csize, usize) > MAX_32 or boundary - offset == _DESCRIPTOR_MAX_NBYTES
+            return _DESCRIPTOR_MAX_NBYTES if wide else _DESCRIPTOR.size
         detail = "it is marked as having a data descriptor, and none follows it"
         self._log.add("zip_descriptor_missing", detail, record=entry.name)
         return 0
+
+
+def _descriptor_forms(crc: int, csize: int, usize: int) -> list[bytes]:
+    """Return every way to write a data descriptor with these values.
+
+    4.3.9: the signature is optional, and the lengths have 8 bytes in ZIP64 records. torch also
+    uses 8 bytes for small records behind the first 4 GiB.
+    """
+    head = crc.to_bytes(4, "little")
+    wide = head + csize.to_bytes(8, "little") + usize.to_bytes(8, "little")
+    if max(csize, usize) > MAX_32:
+        return [DESCRIPTOR_SIGNATURE + wide, wide]
+    narrow = head + csize.to_bytes(4, "little") + usize.to_bytes(4, "little")
+    return [DESCRIPTOR_SIGNATURE + narrow, DESCRIPTOR_SIGNATURE + wide, wide, narrow]

@@ -163,7 +163,7 @@ def _find_end64(source: ByteSource, end_offset: int, log: AnomalyLog) -> int | N
     offset = int.from_bytes(locator[8:16], "little")
     adjacent = locator_offset - END64.size
     located = _has(source, offset, END64_SIGNATURE, END64.size)
-    if offset != adjacent:
+    if offset != adjacent and not _is_shifted(source, offset, adjacent):
         detail = f"the ZIP64 locator points to {offset}, and {adjacent} is what precedes it"
         log.add("zip64_locator_differs", detail, offset=locator_offset)
     if located:
@@ -173,6 +173,15 @@ def _find_end64(source: ByteSource, end_offset: int, log: AnomalyLog) -> int | N
     detail = f"the ZIP64 locator points to {offset}, where no ZIP64 end record is"
     log.add("zip64_end_missing", detail, offset=locator_offset)
     return None
+
+
+def _is_shifted(source: ByteSource, offset: int, adjacent: int) -> bool:
+    """Return whether the locator is wrong by as much as the directory's offset (a prefix)."""
+    if not _has(source, adjacent, END64_SIGNATURE, END64.size):
+        return False
+    nbytes, start = END64.unpack(source.read_at(adjacent, END64.size))[8:]
+    shifted: bool = adjacent - nbytes - start == adjacent - offset
+    return shifted
 
 
 def _choose_start(source: ByteSource, values: _EndValues, adjacent: int, log: AnomalyLog) -> int:

@@ -1,0 +1,117 @@
+"""Temporary names beside a target: who owns them, and which ones nobody owns any more."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import stat
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TEMPORARY_SUFFIX: Final = ".depickle-tmp"
+# What a target is called while the new one takes its place, where two names cannot be swapped.
+ASIDE_SUFFIX: Final = ".depickle-old"
+# Leaves room for the rest of the temporary name within the 255 bytes of common file systems.
+_MAX_STEM_NBYTES: Final = 180
+
+
+def temporary_path(target: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
+    """Return a new name ``.<name>.<pid>-<host>-<random><suffix>`` beside `target`."""
+    owner = f"{os.getpid()}-{_host()}-{secrets.token_hex(6)}"
+    return target.with_name(f"{_stem(target)}{owner}{suffix}")
+
+
+def lock(descriptor: int) -> bool:
+    """Mark an open temporary as in use; return False if someone else holds it.
+
+    True as well where the file system has no locks: the process id must do there.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def iter_abandoned(target: Path, suffix: str = TEMPORARY_SUFFIX) -> Iterator[Path]:
+    """Yield the temporaries of `target` that a process of this host left and nobody holds."""
+    stem = _stem(target)
+    try:
+        names = os.listdir(target.parent)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(stem) and name.endswith(suffix):
+            owner = name[len(stem) : -len(suffix)].split("-")
+            path = target.with_name(name)
+            if _is_gone(owner) and _is_unlocked(path):
+                yield path
+
+
+def remove_abandoned(target: Path) -> None:
+    """Remove what killed processes left behind for `target`, as far as that is certain."""
+    for path in iter_abandoned(target):
+        remove(path)
+    for path in iter_abandoned(target, ASIDE_SUFFIX):
+        if os.path.lexists(target):
+            remove(path)
+        else:  # killed between the two renames: the old one is all there is
+            with contextlib.suppress(OSError):
+                path.rename(target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder tree, following no link; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def _stem(target: Path) -> str:
+    encoded = os.fsencode(target.name)
+    if len(encoded) <= _MAX_STEM_NBYTES:
+        return f".{target.name}."
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f".{target.name[:32]}~{digest}."
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_gone(owner: list[str]) -> bool:
+    """Return whether the owner was a process of this host that is no more."""
+    match owner:
+        case [pid, host, _] if pid.isdecimal() and pid.isascii() and host == _host():
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                return True
+            except (OSError, OverflowError):
+                return False
+    return False
+
+
+def _is_unlocked(path: Path) -> bool:
+    """Return whether nobody holds the lock of a temporary."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return False
+    try:
+        return lock(descriptor)
+    finally:
+        os.close(descriptor)

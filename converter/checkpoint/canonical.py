@@ -1,0 +1,141 @@
+"""The canonical checkpoint: named components over one tree of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from converter.errors import DepickleError
+
+if TYPE_CHECKING:
+    from converter.anomaly import Anomaly
+    from converter.byteio.source import ByteSource
+    from converter.checkpoint.storage import Storage
+    from converter.checkpoint.tensor import TensorRef
+    from converter.checkpoint.values import CompositeTensor, Value
+    from converter.inert.nodes import Graph
+
+
+class ComponentKind(StrEnum):
+    """What a component is for."""
+
+    MODEL = "model"
+    OPTIMIZER = "optimizer"
+    SCHEDULER = "scheduler"
+    EXTRA = "extra"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Component:
+    """One named part of a checkpoint.
+
+    Attributes:
+        name: unique within the checkpoint; the first part of its tensors' full names.
+        kind: what it is for.
+        path: where it stood in the source's tree, outermost key first.
+        value: that part of the tree.
+        tensors: name inside the component → tensor, in the order of the source.
+        composites: name inside the component → tensor that torch keeps as several (sparse,
+            quantised, …) or without data (meta); its parts stand in `tensors` as ``name.part``.
+        class_name: the class it was pickled as, if it was an object.
+    """
+
+    name: str
+    kind: ComponentKind
+    path: tuple[str, ...]
+    value: Value
+    tensors: dict[str, TensorRef]
+    composites: dict[str, CompositeTensor] = field(default_factory=dict)
+    class_name: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all its tensors in contiguous form."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should know about how the input was understood.
+
+    Attributes:
+        code: a stable name in snake_case.
+        text: one sentence.
+    """
+
+    code: str
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class Opened:
+    """What a reader found, before it is given the canonical form.
+
+    Attributes:
+        source: the input.
+        container: which kind of file (``zip``, ``legacy``, ``tar``, …).
+        writer: what is known of who wrote it, for people (``torch 1.6 to 1.12``), or None.
+        root: the value the file holds.
+        graphs: (record name, pickle) of every pickle that was read.
+        storages: every storage of the container, referenced or not.
+        anomalies: what was odd.
+        notes: what a person should know.
+        error: why reading ended early; the rest holds what was understood until then.
+    """
+
+    source: ByteSource
+    container: str
+    writer: str | None = None
+    root: Value = None
+    graphs: list[tuple[str, Graph]] = field(default_factory=list)
+    storages: list[Storage] = field(default_factory=list)
+    anomalies: list[Anomaly] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    error: DepickleError | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Checkpoint:
+    """A checkpoint in canonical form, by reference: no tensor has been read.
+
+    Attributes:
+        opened: what the reader found.
+        style: ``tensor``, ``state_dict``, ``bundle``, ``multi_model``, ``nested``, ``module``,
+            ``values``.
+        components: in the order of the source.
+        bare: whether the tensors keep their own names in a single output file (a lone
+            state_dict), rather than ``component.name``.
+        layout: the framework layout that was recognised, or None.
+        notes: what a person should know about how it was understood.
+    """
+
+    opened: Opened
+    style: str
+    components: tuple[Component, ...]
+    bare: bool = False
+    layout: str | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def source(self) -> ByteSource:
+        """Return the input."""
+        return self.opened.source
+
+    def close(self) -> None:
+        """Close the input; tensors cannot be read afterwards."""
+        self.opened.source.close()
+
+    def tensors(self) -> dict[str, TensorRef]:
+        """Return every tensor under its full name: bare, or ``component.name``."""
+        found: dict[str, TensorRef] = {}
+        for component in self.components:
+            for name, tensor in component.tensors.items():
+                found[self.full_name(component, name)] = tensor
+        return found
+
+    def full_name(self, component: Component, name: str) -> str:
+        """Return the name a tensor has in a single output file."""
+        if self.bare:
+            return name
+        return f"{component.name}.{name}" if name else component.name

@@ -1,0 +1,147 @@
+"""Finds every tensor of a tree of values and names it by its path.
+
+The tree may share and contain itself. Shared parts are named once for each way that leads to
+them, as torch.load would show them, within `Limits.max_tensors`; parts without tensors are never
+followed, so sharing without tensors costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from converter.checkpoint.storage import Storage
+from converter.checkpoint.tensor import TensorRef
+from converter.checkpoint.values import CompositeTensor, Value, children, is_atom
+from converter.dtypes import BY_NAME
+from converter.errors import LimitError
+
+if TYPE_CHECKING:
+    from converter.limits import Limits
+
+# Labels of structure that a person does not type: they do not show in names.
+_TRANSPARENT: Final = frozenset({"(state)", "(attributes)"})
+
+
+@dataclass(frozen=True, slots=True)
+class Flattened:
+    """The tensors of one part of a tree.
+
+    Attributes:
+        tensors: name → dense tensor. Names join the labels of the path with dots; where two
+            paths spell the same name, the later one gets ``~2``, ``~3``, ….
+        composites: name → tensor that torch keeps as several; its parts stand in `tensors`
+            under ``name.part``.
+        changed: names that got a number → the name they share.
+    """
+
+    tensors: dict[str, TensorRef] = field(default_factory=dict)
+    composites: dict[str, CompositeTensor] = field(default_factory=dict)
+    changed: dict[str, str] = field(default_factory=dict)
+
+
+class TensorMap:
+    """Knows which values of one tree lead to tensors."""
+
+    def __init__(self, root: Value, limits: Limits) -> None:
+        """Look at every value below `root`, each once."""
+        self._limits: Final = limits
+        self._leading: Final = _values_leading_to_tensors(root)
+
+    def leads_to_tensor(self, value: Value) -> bool:
+        """Return whether a value is a tensor or holds one."""
+        return id(value) in self._leading
+
+    def flatten(self, value: Value) -> Flattened:
+        """Return the tensors below `value` by name.
+
+        Raises:
+            LimitError: more tensors than `Limits.max_tensors`, or deeper than `Limits.max_depth`.
+        """
+        flat = Flattened()
+        for path, tensor in self._walk(value):
+            name = ".".join(path) if path else "tensor"
+            if isinstance(tensor, CompositeTensor):
+                flat.composites.setdefault(name, tensor)
+                continue
+            if name in flat.tensors:
+                name = _unused(name, flat)
+            flat.tensors[name] = tensor
+        return flat
+
+    def _walk(self, root: Value) -> list[tuple[tuple[str, ...], TensorRef | CompositeTensor]]:
+        """Return (path, tensor) in order, depth first, without Python recursion."""
+        found: list[tuple[tuple[str, ...], TensorRef | CompositeTensor]] = []
+        on_path: set[int] = set()
+        # A frame is (path, value); a None value leaves the container whose id stands in its place.
+        stack: list[tuple[tuple[str, ...], Value, int]] = [((), root, 0)]
+        leading = self._leading
+        while stack:
+            path, value, leaving = stack.pop()
+            if leaving:
+                on_path.discard(leaving)
+                continue
+            if isinstance(value, (TensorRef, CompositeTensor)):
+                found.append((path, value))
+            elif isinstance(value, Storage):
+                found.append((path, tensor_of_storage(value)))
+            if len(path) > self._limits.max_depth:
+                raise LimitError("max_depth", allowed=self._limits.max_depth, found=len(path))
+            if len(found) > self._limits.max_tensors:
+                raise LimitError("max_tensors", allowed=self._limits.max_tensors, found=len(found))
+            inside = [
+                (label, child)
+                for label, child in children(value)
+                if id(child) in leading and id(child) not in on_path
+            ]
+            if inside:
+                on_path.add(id(value))
+                stack.append((path, None, id(value)))
+                stack.extend((_extended(path, label), child, 0) for label, child in reversed(inside))
+        return found
+
+
+def tensor_of_storage(storage: Storage) -> TensorRef:
+    """Return a bare storage as the one-dimensional tensor of its elements."""
+    dtype = storage.dtype or BY_NAME["uint8"]
+    numel = storage.nbytes // dtype.itemsize * dtype.packed
+    name = "torch.storage.UntypedStorage" if storage.dtype is None else "torch.storage.TypedStorage"
+    return TensorRef(storage, dtype, (numel,), (1,), 0, class_name=name)
+
+
+def _extended(path: tuple[str, ...], label: str) -> tuple[str, ...]:
+    return path if label in _TRANSPARENT else (*path, label)
+
+
+def _unused(name: str, flat: Flattened) -> str:
+    number = 2
+    while f"{name}~{number}" in flat.tensors:
+        number += 1
+    flat.changed[f"{name}~{number}"] = name
+    return f"{name}~{number}"
+
+
+def _values_leading_to_tensors(root: Value) -> set[int]:
+    """Return the identities of every tensor and of whatever holds one, at any depth."""
+    holders: dict[int, list[int]] = {}
+    tensors: list[int] = []
+    seen = {id(root)}
+    stack = [root]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, (TensorRef, CompositeTensor, Storage)):
+            tensors.append(id(value))
+        for _, child in children(value):
+            if is_atom(child):
+                continue
+            holders.setdefault(id(child), []).append(id(value))
+            if id(child) not in seen:
+                seen.add(id(child))
+                stack.append(child)
+    leading: set[int] = set(tensors)
+    while tensors:
+        for holder in holders.get(tensors.pop(), ()):
+            if holder not in leading:
+                leading.add(holder)
+                tensors.append(holder)
+    return leading

@@ -1,0 +1,182 @@
+"""Persistent ids of torch files: which storage, or which class, a pickle means by one.
+
+zip and torch.package: ``('storage', class, key, location, numel)``; torch 1.4 and legacy streams
+add ``view_metadata``. Legacy streams also name module classes with their source:
+``('module', class, source_file, source)``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from converter.checkpoint.storage import Storage
+from converter.checkpoint.values import GlobalValue, Value, as_text
+from converter.dtypes import BY_STORAGE_CLASS, UNTYPED_STORAGE_CLASSES, DType
+from converter.errors import LimitError, TensorError
+from converter.inert.nodes import ByteString, Node, PersistentNode, TupleNode
+from converter.readers.rebuild.rebuilder import NotThisShapeError
+
+if TYPE_CHECKING:
+    from converter.readers.rebuild.rebuilder import Rebuilder
+
+
+@dataclass(frozen=True, slots=True)
+class StorageClaim:
+    """What a persistent id says about a storage.
+
+    Attributes:
+        key: its name in the container.
+        dtype: element type; None for untyped storages.
+        location: where it lived.
+        numel: elements, or bytes for untyped storages.
+        nbytes: what that makes in bytes.
+        view: (key, offset, numel) of a slice of the storage in elements, in old legacy streams.
+    """
+
+    key: str
+    dtype: DType | None
+    location: str
+    numel: int
+    nbytes: int
+    view: tuple[str, int, int] | None = None
+
+
+class PersistentStorages(ABC):
+    """Resolves persistent ids against the storages of one container."""
+
+    def __init__(self) -> None:
+        """Start without storages."""
+        self._storages: dict[tuple[str, str | None], Storage] = {}
+        self._first_class: dict[str, str | None] = {}
+
+    @abstractmethod
+    def find(self, claim: StorageClaim, rebuilder: Rebuilder) -> Storage:
+        """Return the storage of a claim, checked against the container.
+
+        Raises:
+            TensorError: the container holds no such storage, or one of another length.
+        """
+
+    @property
+    def storages(self) -> list[Storage]:
+        """Return what was resolved so far, in order of first use."""
+        return list(self._storages.values())
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Return the keys that were resolved so far."""
+        return frozenset(self._first_class)
+
+    def resolve(self, node: PersistentNode, rebuilder: Rebuilder) -> Value:
+        """Return the storage or class a persistent id stands for.
+
+        Raises:
+            NotThisShapeError: the id has no form that torch writes.
+            TensorError: the storage is missing or has another length.
+        """
+        pid = node.pid
+        if not isinstance(pid, TupleNode) or not pid.items:
+            raise NotThisShapeError
+        items = pid.items
+        tag = as_text(items[0]) if isinstance(items[0], (str, ByteString)) else None
+        if tag == "module" and len(items) == 4:
+            return module_class(items[1:], rebuilder)
+        if tag != "storage" or len(items) not in (5, 6):
+            raise NotThisShapeError
+        claim = claim_of(items, rebuilder)
+        return self.storage(claim, node.offset, rebuilder)
+
+    def storage(self, claim: StorageClaim, offset: int, rebuilder: Rebuilder) -> Storage:
+        """Return the one storage object for equal claims."""
+        class_key = claim.dtype.name if claim.dtype else None
+        identity = (claim.key if claim.view is None else repr((claim.key, claim.view)), class_key)
+        known = self._storages.get(identity)
+        if known is not None:
+            return known
+        first = self._first_class.setdefault(claim.key, class_key)
+        if first != class_key:
+            rebuilder.observe(
+                "storage_of_two_types",
+                f"storage {claim.key} is used as {first or 'untyped'} and {class_key or 'untyped'}",
+                offset,
+            )
+        found = self.find(claim, rebuilder)
+        self._storages[identity] = found
+        return found
+
+
+def module_class(items: list[Node], rebuilder: Rebuilder) -> GlobalValue:
+    """Return the class of a legacy module id: (class, source file, source text)."""
+    name = rebuilder.name_of(items[0])
+    if name is None:
+        raise NotThisShapeError
+    texts = [as_text(item) if isinstance(item, (str, ByteString)) else None for item in items[1:]]
+    return GlobalValue(*name, source_file=texts[0], source=texts[1])
+
+
+def storage_type(node: Node, rebuilder: Rebuilder) -> DType | None:
+    """Return the dtype of a storage class; None for an untyped one.
+
+    Raises:
+        NotThisShapeError: the node names no storage class.
+    """
+    name = rebuilder.name_of(node)
+    # torch maps any module's "…Storage" names; only its own modules write them.
+    if name is None or name[0].split(".")[0] != "torch":
+        raise NotThisShapeError
+    if name[1] in UNTYPED_STORAGE_CLASSES:
+        return None
+    dtype = BY_STORAGE_CLASS.get(name[1])
+    if dtype is None:
+        raise NotThisShapeError
+    return dtype
+
+
+def claim_of(items: list[Node], rebuilder: Rebuilder) -> StorageClaim:
+    """Return what a ``('storage', …)`` id claims.
+
+    Raises:
+        NotThisShapeError: an item has another type than torch writes.
+        TensorError: the number of elements is negative.
+    """
+    dtype = storage_type(items[1], rebuilder)
+    key, location, numel = items[2], items[3], items[4]
+    name = str(key) if type(key) is int else _text(key)
+    if type(numel) is not int:
+        raise NotThisShapeError
+    if numel < 0:
+        raise TensorError(
+            "storage of negative length", expected="0 elements or more", found=str(numel)
+        )
+    view = _view(items[5]) if len(items) == 6 and items[5] is not None else None
+    nbytes = numel * (dtype.itemsize if dtype else 1)
+    return StorageClaim(name, dtype, _text(location), numel, nbytes, view)
+
+
+def _text(node: Node) -> str:
+    text = as_text(node) if isinstance(node, (str, ByteString)) else None
+    if text is None:
+        raise NotThisShapeError
+    return text
+
+
+def _view(node: Node) -> tuple[str, int, int]:
+    items = node.items if isinstance(node, TupleNode) else []
+    if len(items) != 3:
+        raise NotThisShapeError
+    key, offset, numel = items
+    if type(offset) is not int or type(numel) is not int:
+        raise NotThisShapeError
+    return (_text(key), offset, numel)
+
+
+def no_blobs(_: bytes, __: int) -> Value:
+    """Refuse the legacy streams inside bytes where none may stand."""
+    raise NotThisShapeError
+
+
+def too_deep(limit: int, found: int) -> LimitError:
+    """Return the error for legacy streams nested in each other's bytes."""
+    return LimitError("max_blob_depth", allowed=limit, found=found)

@@ -1,0 +1,271 @@
+"""The versioned documents that commands print: frozen shapes, apart from the internal types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from converter.anomaly import Anomaly
+
+INSPECTION_SCHEMA: Final = "depickle/inspection-report-v1"
+CONVERSION_SCHEMA: Final = "depickle/conversion-report-v1"
+VERIFICATION_SCHEMA: Final = "depickle/verification-report-v1"
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all documents share: immutable, built by keyword, defaults left out."""
+
+
+class SourceFacts(Frozen):
+    """The input.
+
+    Attributes:
+        name: path as given.
+        nbytes: size in bytes.
+        container: kind of file.
+        writer: which releases write such files, if known.
+    """
+
+    name: str
+    nbytes: int
+    container: str
+    writer: str | None = None
+
+
+class Observation(Frozen):
+    """Something odd that was survived.
+
+    Attributes:
+        code: stable name.
+        detail: one sentence.
+        record: record it was seen in.
+        offset: position in bytes inside the record or the source.
+    """
+
+    code: str
+    detail: str
+    record: str | None = None
+    offset: int | None = None
+
+
+class NoteLine(Frozen):
+    """Something a person should know.
+
+    Attributes:
+        code: stable name.
+        text: one sentence.
+    """
+
+    code: str
+    text: str
+
+
+class TensorLine(Frozen):
+    """One tensor.
+
+    Attributes:
+        name: full name, as in a single output file.
+        dtype: torch's name.
+        shape: sizes.
+        nbytes: bytes of its contiguous form.
+        stride: steps in elements, where they are not those of a contiguous tensor.
+        class_name: class it was saved as, where that is not ``torch.Tensor``.
+        shared_with: an earlier tensor that lies in the same storage.
+    """
+
+    name: str
+    dtype: str
+    shape: list[int]
+    nbytes: int
+    stride: list[int] | None = None
+    class_name: str | None = None
+    shared_with: str | None = None
+
+
+class CompositeLine(Frozen):
+    """A tensor that torch keeps as several, or without data.
+
+    Attributes:
+        name: full name.
+        kind: sparse layout, ``quantized``, ``nested``, ``meta``, ….
+        shape: logical sizes, if known.
+        dtype: element type, if known.
+    """
+
+    name: str
+    kind: str
+    shape: list[int] | None = None
+    dtype: str | None = None
+
+
+class ValueLine(Frozen):
+    """One value that is no tensor.
+
+    Attributes:
+        path: where it stands.
+        kind: its type.
+        text: the value, cut where it is long.
+    """
+
+    path: str
+    kind: str
+    text: str
+
+
+class ComponentLine(Frozen):
+    """One component.
+
+    Attributes:
+        name: its name.
+        kind: model, optimizer, scheduler or extra.
+        path: where it stood, outermost key first.
+        tensors: how many.
+        nbytes: bytes of its tensors in contiguous form.
+        class_name: class it was pickled as, if any.
+    """
+
+    name: str
+    kind: str
+    path: list[str]
+    tensors: int
+    nbytes: int
+    class_name: str | None = None
+
+
+class NameLine(Frozen):
+    """A name that loading the pickle would look up.
+
+    Attributes:
+        name: ``module.name`` as the pickle spells it.
+        count: how often.
+        called: whether the pickle would call it.
+    """
+
+    name: str
+    count: int
+    called: bool
+
+
+class InspectionReport(Frozen):
+    """What `inspect` says of one checkpoint."""
+
+    source: SourceFacts
+    style: str
+    components: list[ComponentLine]
+    tensors: list[TensorLine]
+    schema: str = INSPECTION_SCHEMA
+    layout: str | None = None
+    composites: list[CompositeLine] = []
+    values: list[ValueLine] = []
+    names: list[NameLine] = []
+    notes: list[NoteLine] = []
+    anomalies: list[Observation] = []
+    error: str | None = None
+
+
+class OutputFile(Frozen):
+    """One file that was written.
+
+    Attributes:
+        path: as given or made from it.
+        nbytes: size in bytes.
+        tensors: how many it holds.
+    """
+
+    path: str
+    nbytes: int
+    tensors: int
+
+
+class LeftOut(Frozen):
+    """A tensor of the source that was not written.
+
+    Attributes:
+        name: full name in the source.
+        reason: why.
+    """
+
+    name: str
+    reason: str
+
+
+class DifferenceLine(Frozen):
+    """One difference.
+
+    Attributes:
+        tensor: name.
+        kind: missing, extra, dtype, shape, bytes, alias.
+        detail: one sentence: which element, expected, found.
+    """
+
+    tensor: str
+    kind: str
+    detail: str
+
+
+class VerificationReport(Frozen):
+    """What `verify` found.
+
+    Attributes:
+        source: one side.
+        output: the other side.
+        identical: no difference at all.
+        tensors: how many were compared.
+        nbytes: how many bytes were compared.
+        differences: the first ones, in order.
+        difference_count: how many tensors differ.
+        oracle: what the torch oracle says, when it was asked.
+    """
+
+    source: str
+    output: str
+    identical: bool
+    tensors: int
+    nbytes: int
+    schema: str = VERIFICATION_SCHEMA
+    differences: list[DifferenceLine] = []
+    difference_count: int = 0
+    oracle: str | None = None
+
+
+class ConversionReport(Frozen):
+    """What `convert` did.
+
+    Attributes:
+        source: the input.
+        style: how it was understood.
+        components: what it holds.
+        outputs: what was written.
+        tensors: tensors written, aliases not counted.
+        nbytes: bytes of tensors written.
+        aliases: names that share another tensor's bytes → that tensor's name.
+        renamed: new → old names that could not stay.
+        encodings: tensor → how it is stored, where safetensors has no such type.
+        left_out: what was not written, and why.
+        verification: the check after writing; None when it was switched off.
+    """
+
+    source: SourceFacts
+    style: str
+    components: list[ComponentLine]
+    outputs: list[OutputFile]
+    tensors: int
+    nbytes: int
+    schema: str = CONVERSION_SCHEMA
+    layout: str | None = None
+    aliases: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    encodings: dict[str, str] = {}
+    left_out: list[LeftOut] = []
+    notes: list[NoteLine] = []
+    anomalies: list[Observation] = []
+    verification: VerificationReport | None = None
+
+
+def observation(anomaly: Anomaly) -> Observation:
+    """Return an anomaly as it stands in documents."""
+    return Observation(
+        code=anomaly.code, detail=anomaly.detail, record=anomaly.record, offset=anomaly.offset
+    )

@@ -1,0 +1,63 @@
+"""Where the document of a checkpoint is kept: inside a header, or in a sidecar file.
+
+A single file carries a document of up to `Limits.max_embedded_document_bytes` in its own metadata,
+under ``depickle.document``. A larger one, and that of a folder, of which each file shows only a
+part, is a JSON file next to the output; the metadata then holds its name and its sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import PlanError
+from converter.writing.aliases import DOCUMENT_FILE_KEY, DOCUMENT_KEY, DOCUMENT_SHA256_KEY
+from converter.writing.header import encode_header
+from converter.writing.layout import FilePlan, OutputPlan, Sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converter.limits import Limits
+
+SIDECAR_SUFFIX: Final = ".depickle.json"
+FOLDER_SIDECAR: Final = f"checkpoint{SIDECAR_SUFFIX}"
+
+
+def attach_document(plan: OutputPlan, document: str, limits: Limits) -> OutputPlan:
+    """Return `plan` with `document`, JSON text that may speak of the plan itself.
+
+    Raises:
+        PlanError: the plan is plain and may hold no document, or has one already.
+        LimitError: a header would be longer than readers accept.
+    """
+    if plan.plain:
+        msg = "a plain output holds no document"
+        raise PlanError(msg)
+    if plan.sidecar or any(DOCUMENT_KEY in file.metadata for file in plan.files):
+        msg = "the output has a document already"
+        raise PlanError(msg)
+    content = document.encode("utf-8")
+    if not plan.folder and len(content) <= limits.max_embedded_document_bytes:
+        added = {DOCUMENT_KEY: document}
+        sidecar = None
+    else:
+        name = FOLDER_SIDECAR if plan.folder else plan.files[0].file_name + SIDECAR_SUFFIX
+        added = {
+            DOCUMENT_SHA256_KEY: hashlib.sha256(content).hexdigest(),
+            DOCUMENT_FILE_KEY: name,
+        }
+        sidecar = Sidecar(name, content)
+    files = tuple(_with_metadata(file, added, limits) for file in plan.files)
+    return replace(plan, files=files, sidecar=sidecar)
+
+
+def _with_metadata(file: FilePlan, added: Mapping[str, str], limits: Limits) -> FilePlan:
+    metadata = {**file.metadata, **added}
+    return replace(
+        file,
+        metadata=MappingProxyType(metadata),
+        header=encode_header(file.entries, metadata, limits),
+    )

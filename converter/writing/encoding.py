@@ -1,0 +1,140 @@
+"""How a tensor's type and sizes are said in safetensors, which lacks some of torch's types.
+
+What it lacks is stored as the nearest type with the same bytes, so that an encoding never
+changes a bit and `TensorRef.dtype` is all that is needed to undo it:
+
+====================================  =====  ==============================================
+torch                                 as     sizes
+====================================  =====  ==============================================
+complex128, complex32                 F64,   one more dimension of 2 at the end: real, imaginary
+                                      F16
+bits8, bits1x8, bits2x4, bits4x2      U8     the same
+bits16                                U16    the same
+qint8, quint8, qint32                 I8,    the same; scale and zero point are other values
+                                      U8,
+                                      I32
+quint4x2, quint2x4                    U8     one dimension: the packed bytes
+float4_e2m1fn_x2 without dimensions   U8     the same (the format counts F4 values in pairs)
+====================================  =====  ==============================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from converter.checkpoint.tensor import TensorRef
+    from converter.dtypes import DType
+
+_PAIRS: Final = {"complex128": "F64", "complex32": "F16"}
+_SAME_BYTES: Final = {
+    "bits8": "U8",
+    "bits1x8": "U8",
+    "bits2x4": "U8",
+    "bits4x2": "U8",
+    "bits16": "U16",
+    "qint8": "I8",
+    "quint8": "U8",
+    "qint32": "I32",
+}
+# torch negates these and no others ("neg_cpu" is not implemented for the rest, torch 2.13).
+_NEGATABLE: Final = frozenset(
+    {
+        "float64",
+        "float32",
+        "float16",
+        "bfloat16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "complex128",
+        "complex64",
+        "complex32",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A tensor as a safetensors header describes it.
+
+    Attributes:
+        dtype: the format's name of the type.
+        shape: sizes as written.
+        nbytes: bytes in the data section.
+        encoding: what was done, for people and documents (``complex128 as F64 pairs``); None
+            where the format says the tensor's own type and sizes.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    encoding: str | None
+
+
+def encode_type(tensor: TensorRef, where: str) -> Encoded:
+    """Return how `tensor` is written; `where` is its name, for messages.
+
+    Raises:
+        UnsupportedError: `check_readable` refuses the tensor.
+    """
+    check_readable(tensor, where)
+    dtype, shape = tensor.dtype, tensor.shape
+    if dtype.packed != 1:
+        return _encoded(tensor, "U8", (tensor.nbytes,), f"{dtype.name} as packed U8")
+    if dtype.name == "float4_e2m1fn_x2":
+        if not shape:
+            return _encoded(tensor, "U8", shape, f"{dtype.name} as U8")
+        return _encoded(tensor, "F4", (*shape[:-1], 2 * shape[-1]), None)
+    if dtype.name in _PAIRS:
+        name = _PAIRS[dtype.name]
+        return _encoded(tensor, name, (*shape, 2), f"{dtype.name} as {name} pairs")
+    if dtype.name in _SAME_BYTES:
+        name = _SAME_BYTES[dtype.name]
+        return _encoded(tensor, name, shape, f"{dtype.name} as {name}")
+    if dtype.safetensors is None:
+        raise UnsupportedError(
+            "element type without an encoding", record=where, found=f"torch.{dtype.name}"
+        )
+    return _encoded(tensor, dtype.safetensors, shape, None)
+
+
+def check_readable(tensor: TensorRef, where: str) -> None:
+    """Raise unless the bytes of the tensor's contiguous form are known.
+
+    Raises:
+        UnsupportedError: the storage has no bytes (the meta device); a type of several values
+            per byte is not contiguous; a conj or neg bit stands on a type that torch itself
+            cannot resolve it for.
+    """
+    dtype = tensor.dtype
+    if tensor.storage.data is None and tensor.nbytes:
+        raise UnsupportedError("tensor without bytes", record=where, found="the meta device")
+    if dtype.packed != 1 and not (tensor.is_contiguous and tensor.offset % dtype.packed == 0):
+        raise UnsupportedError(
+            "strided view of packed values",
+            record=where,
+            expected="a contiguous tensor that starts at a whole byte",
+            found=f"{dtype!r} of stride {tensor.stride}, offset {tensor.offset}",
+        )
+    if tensor.neg and dtype.name not in _NEGATABLE:
+        raise _unresolvable("neg", dtype, where)
+    if tensor.conj and not dtype.is_complex:
+        raise _unresolvable("conj", dtype, where)
+
+
+def _encoded(
+    tensor: TensorRef, dtype: str, shape: tuple[int, ...], encoding: str | None
+) -> Encoded:
+    return Encoded(dtype, shape, tensor.nbytes, encoding)
+
+
+def _unresolvable(bit: str, dtype: DType, where: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{bit} bit on a type that has no such operation", record=where, found=repr(dtype)
+    )

@@ -1,0 +1,148 @@
+"""Writes a planned output under its final name, complete or not at all.
+
+The order of a single file with a sidecar, and what a crash leaves at each step:
+
+1. The file is written under a temporary name and flushed. A crash leaves what was there before.
+2. The sidecar appears. A crash leaves, beside what was there before, a sidecar that nothing
+   refers to. The next run finds it and, if it is the same, leaves it in place.
+3. The file appears. It is never there without its sidecar: the sidecar came first.
+
+When an older output is replaced, a crash between 2 and 3 leaves the old file with the new sidecar.
+Its metadata holds the sha256 of the document it was written with, so that a reader sees that this
+is another one; its tensors are whole. Step 1 flushes, so that only two renames lie between.
+
+A folder appears with everything in it, by one rename.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from converter.byteio.sink import AtomicFile, AtomicFolder
+from converter.errors import PlanError, SinkError
+from converter.limits import DEFAULT_LIMITS
+from converter.progress import SilentProgress
+from converter.writing.safetensors_file import write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from converter.limits import Limits
+    from converter.progress import Progress
+    from converter.writing.layout import OutputPlan, Sidecar
+
+
+def write_output(
+    plan: OutputPlan,
+    destination: Path,
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> None:
+    """Write `plan` to `destination`: a file, or a folder if the plan is one.
+
+    Args:
+        plan: what to write.
+        destination: the final name. A file with a sidecar must have the name it was planned
+            with, because its metadata holds the sidecar's.
+        replace: whether what exists there may be replaced.
+        progress: told of every byte written, in one phase; None for nobody.
+        limits: sizes of buffers.
+
+    Raises:
+        PlanError: `destination` has another name than the one in the plan.
+        SinkError: the output cannot be written, or exists and `replace` is false.
+        SourceError: a tensor cannot be read.
+    """
+    watcher = progress if progress is not None else SilentProgress()
+    watcher.begin("writing", sum(file.nbytes for file in plan.files))
+    try:
+        if plan.folder:
+            _write_folder(plan, destination, watcher, limits, replace=replace)
+        else:
+            _write_single(plan, destination, watcher, limits, replace=replace)
+    finally:
+        watcher.end()
+
+
+def _write_folder(
+    plan: OutputPlan, destination: Path, progress: Progress, limits: Limits, *, replace: bool
+) -> None:
+    with AtomicFolder(destination, replace=replace) as folder:
+        for file in plan.files:
+            with AtomicFile(folder.path / file.file_name) as sink:
+                write_file(file, sink, progress, limits)
+        if plan.sidecar is not None:
+            with AtomicFile(folder.path / plan.sidecar.file_name) as sink:
+                sink.write_at(0, plan.sidecar.content)
+
+
+def _write_single(
+    plan: OutputPlan, destination: Path, progress: Progress, limits: Limits, *, replace: bool
+) -> None:
+    (file,) = plan.files
+    beside = None
+    if plan.sidecar is not None:
+        if destination.name != file.file_name:
+            msg = f"cannot write: {destination}: expected the planned name {file.file_name!r}"
+            raise PlanError(msg)
+        beside = _SidecarFile(plan.sidecar, destination, replace=replace)
+    try:
+        with AtomicFile(destination, replace=replace) as sink:
+            write_file(file, sink, progress, limits)
+            if beside is not None:
+                os.fsync(sink.descriptor)
+                beside.publish()
+    except BaseException:
+        if beside is not None:
+            beside.withdraw()
+        raise
+
+
+class _SidecarFile:
+    """The sidecar of a single file: found in place, or published and, on failure, withdrawn."""
+
+    def __init__(self, sidecar: Sidecar, destination: Path, *, replace: bool) -> None:
+        """Look at what is there, before the long work begins.
+
+        Raises:
+            SinkError: another file has the name, and may not be replaced.
+        """
+        self._path = destination.with_name(sidecar.file_name)
+        self._content = sidecar.content
+        self._replace = replace
+        self._exists = os.path.lexists(self._path)
+        self._in_place = self._exists and _holds(self._path, sidecar.content)
+        self._published = False
+        if self._exists and not (self._in_place or replace):
+            msg = f"cannot write: {self._path}: it exists already"
+            raise SinkError(msg)
+
+    def publish(self) -> None:
+        """Give the sidecar its name."""
+        if self._in_place:
+            return
+        with AtomicFile(self._path, replace=self._replace) as sink:
+            sink.write_at(0, self._content)
+        self._published = True
+
+    def withdraw(self) -> None:
+        """Remove what `publish` added where nothing was before."""
+        if self._published and not self._exists:
+            with suppress(OSError):
+                self._path.unlink()
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Return whether `path` is a regular file with exactly this content."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != len(content):
+            return False
+        return path.read_bytes() == content
+    except OSError:
+        return False

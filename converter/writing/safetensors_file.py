@@ -1,0 +1,101 @@
+"""Writes one planned safetensors file.
+
+Contiguous little-endian tensors of a local file go from file to file inside the kernel; all others
+pass through a buffer of constant size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from converter.byteio.source import Extent
+from converter.errors import SinkError
+from converter.writing.copying import copy_extent
+from converter.writing.gather import TensorBytes
+from converter.writing.resolving import is_verbatim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from converter.checkpoint.tensor import TensorRef
+    from converter.limits import Limits
+    from converter.progress import Progress
+    from converter.writing.copying import Sink
+    from converter.writing.layout import EntryPlan, FilePlan
+
+
+def write_file(plan: FilePlan, sink: Sink, progress: Progress, limits: Limits) -> None:
+    """Write the header of `plan` and its tensors to an empty `sink`, in order.
+
+    Raises:
+        SourceError: a tensor cannot be read.
+        SinkError: the sink cannot be written, or a tensor gave more or fewer bytes than planned.
+        UnsupportedError, TensorError: as for `converter.writing.gather.TensorBytes`.
+    """
+    sink.preallocate(plan.nbytes)
+    sink.write_at(0, plan.header)
+    position = len(plan.header)
+    progress.advance(position)
+    for run in _iter_runs(plan.entries):
+        if isinstance(run, Extent):
+            copy_extent(run, sink, position, progress, limits)
+            position += run.nbytes
+        else:
+            position += _write_tensor(run.tensor, sink, position, progress, limits)
+        if position > plan.nbytes:
+            break
+    if position != plan.nbytes:
+        msg = (
+            f"tensors of another size than planned: {plan.file_name}: "
+            f"expected {plan.nbytes} bytes, found {position} or more"
+        )
+        raise SinkError(msg)
+
+
+def _iter_runs(entries: Sequence[EntryPlan]) -> Iterator[Extent | EntryPlan]:
+    """Yield what to write next: an extent of an open file, or a tensor that needs work.
+
+    Tensors that are neighbours in the source and in the output become one extent.
+    """
+    pending: Extent | None = None
+    for entry in entries:
+        if entry.nbytes == 0:
+            continue
+        extent = _extent_of(entry.tensor)
+        if (
+            extent is not None
+            and pending is not None
+            and extent.descriptor == pending.descriptor
+            and extent.offset == pending.offset + pending.nbytes
+        ):
+            pending = Extent(pending.descriptor, pending.offset, pending.nbytes + extent.nbytes)
+            continue
+        if pending is not None:
+            yield pending
+        pending = extent
+        if extent is None:
+            yield entry
+    if pending is not None:
+        yield pending
+
+
+def _extent_of(tensor: TensorRef) -> Extent | None:
+    """Return where the tensor's output bytes lie unchanged in an open file, or None."""
+    if tensor.storage.data is None or not (is_verbatim(tensor) and tensor.is_contiguous):
+        return None
+    outer = tensor.storage.data.extent()
+    start, stop = tensor.byte_range
+    if outer is None or stop > outer.nbytes or stop - start != tensor.nbytes:
+        return None
+    return Extent(outer.descriptor, outer.offset + start, tensor.nbytes)
+
+
+def _write_tensor(
+    tensor: TensorRef, sink: Sink, position: int, progress: Progress, limits: Limits
+) -> int:
+    done = 0
+    for chunk in TensorBytes(tensor, limits):
+        sink.write_at(position + done, chunk)
+        done += len(chunk)
+        progress.advance(len(chunk))
+    return done

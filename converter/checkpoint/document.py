@@ -1,0 +1,99 @@
+"""A checkpoint as one JSON document beside its tensors, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from converter.checkpoint.document_decoding import DocumentDecoder
+from converter.checkpoint.document_encoding import DocumentEncoder
+from converter.checkpoint.document_types import SCHEMA_ID, CheckpointDocument
+from converter.errors import FormatError, UnsupportedError
+from converter.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converter.checkpoint.canonical import Checkpoint
+    from converter.checkpoint.document_decoding import TensorLookup
+    from converter.checkpoint.document_types import Encoding, RestoredTree
+    from converter.limits import Limits
+
+
+class _Header(msgspec.Struct):
+    schema: str
+
+
+def encode_document(
+    checkpoint: Checkpoint,
+    names: Mapping[str, str],
+    *,
+    files: Mapping[str, str] | None = None,
+    encodings: Mapping[str, Encoding] | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> CheckpointDocument:
+    """Return everything of a checkpoint but the bytes of its tensors.
+
+    Args:
+        checkpoint: what is being written.
+        names: full name of a tensor (as `Checkpoint.tensors` gives it) → name in the output.
+            Exact aliases may share a name. A tensor that is left out gets none.
+        files: full name → the file it is written to, for those in another file than the
+            document; a name relative to the document, without folders above it.
+        encodings: full name → how it stands in the output, for dtypes safetensors has not.
+        aliases: names that the output lacks → the names that stand for them.
+
+    Raises:
+        UnsupportedError: the tree holds a collection of a kind that has no JSON form.
+    """
+    return DocumentEncoder(checkpoint, names, files or {}, encodings or {}).document(aliases or {})
+
+
+def document_to_json(document: CheckpointDocument) -> bytes:
+    """Return a document as UTF-8 JSON: compact, the same bytes for the same document."""
+    return msgspec.json.encode(document)
+
+
+def decode_document(text: bytes | str) -> CheckpointDocument:
+    """Return the document that JSON holds, its shape checked against the schema.
+
+    Raises:
+        UnsupportedError: it is a document of another type or version.
+        FormatError: it is no such document.
+    """
+    try:
+        return msgspec.json.decode(text, type=CheckpointDocument)
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        _check_schema_id(text)
+        raise FormatError("document", expected=SCHEMA_ID, found=str(error)) from error
+
+
+def restore_tree(
+    document: CheckpointDocument,
+    tensor_lookup: TensorLookup,
+    limits: Limits = DEFAULT_LIMITS,
+) -> RestoredTree:
+    """Return the tree of a document over the tensors beside it.
+
+    Args:
+        document: what was decoded.
+        tensor_lookup: takes name and file (None: the document's own) of an output tensor and
+            returns its bytes; asked once for each.
+        limits: caps on the tensors' shapes.
+
+    Raises:
+        FormatError: references lead nowhere or to values of the wrong type.
+        TensorError: an output tensor has another length than its record says.
+    """
+    return DocumentDecoder(document, tensor_lookup, limits).restore()
+
+
+def _check_schema_id(text: bytes | str) -> None:
+    """Raise when the JSON names another schema than this one."""
+    try:
+        found = msgspec.json.decode(text, type=_Header).schema
+    except (ValueError, RecursionError):
+        return
+    if found != SCHEMA_ID:
+        raise UnsupportedError("document", expected=SCHEMA_ID, found=found)

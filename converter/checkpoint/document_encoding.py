@@ -1,0 +1,167 @@
+"""The records of a document: what each tensor, storage and component was, around the tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from converter._version import __version__
+from converter.checkpoint.document_types import (
+    PRODUCER_NAME,
+    SCHEMA_ID,
+    CheckpointDocument,
+    ComponentRecord,
+    Encoding,
+    NoteRecord,
+    ProducerRecord,
+    SourceRecord,
+    StorageRecord,
+    TensorRecord,
+    contiguous_stride,
+)
+from converter.checkpoint.tree_encoding import TreeEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from converter.checkpoint.canonical import Checkpoint, Component, Note
+    from converter.checkpoint.tensor import TensorRef
+    from converter.checkpoint.values import Value
+
+Place: TypeAlias = tuple[str | None, str | None]
+"""(name, file) of an output tensor; no file means the one that carries the document."""
+
+_NOWHERE: Final[Place] = (None, None)
+
+
+class DocumentEncoder:
+    """Writes the records around the tree."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        names: Mapping[str, str],
+        files: Mapping[str, str],
+        encodings: Mapping[str, Encoding],
+    ) -> None:
+        roots: list[Value] = [checkpoint.opened.root]
+        for component in checkpoint.components:
+            roots += [component.value, *component.tensors.values()]
+        self._checkpoint: Final = checkpoint
+        self._encodings: Final = encodings
+        self._tree: Final = TreeEncoder(roots)
+        self._full_names: Final[dict[int, str]] = {}
+        self._places: Final[dict[int, Place]] = {}
+        for full_name, tensor in checkpoint.tensors().items():
+            if full_name in names and id(tensor) not in self._places:
+                self._full_names[id(tensor)] = full_name
+                self._places[id(tensor)] = (names[full_name], files.get(full_name))
+
+    def document(self, aliases: Mapping[str, str]) -> CheckpointDocument:
+        """Return the document; to be called once."""
+        checkpoint = self._checkpoint
+        for tensor in checkpoint.tensors().values():
+            self._tree.tensor_id(tensor)  # numbered in the order of the components
+        root = self._tree.encode(checkpoint.opened.root)
+        components = [self._component(component) for component in checkpoint.components]
+        tensors: list[TensorRecord] = []
+        while len(tensors) < len(self._tree.tensors):  # attributes may hold further tensors
+            tensors.append(self._tensor(self._tree.tensors[len(tensors)]))
+        return CheckpointDocument(
+            schema=SCHEMA_ID,
+            producer=ProducerRecord(PRODUCER_NAME, __version__),
+            source=self._source(),
+            style=checkpoint.style,
+            bare=checkpoint.bare,
+            components=components,
+            tensors=tensors,
+            storages=self._storages(),
+            root=root,
+            nodes=self._tree.nodes,
+            layout=checkpoint.layout,
+            notes=self._notes(checkpoint.notes),
+            aliases=dict(aliases),
+        )
+
+    def _source(self) -> SourceRecord:
+        opened = self._checkpoint.opened
+        return SourceRecord(
+            name=self._tree.text(base_name(opened.source.name)),
+            nbytes=opened.source.nbytes,
+            container=opened.container,
+            writer=opened.writer,
+            notes=self._notes(opened.notes),
+        )
+
+    def _notes(self, notes: Iterable[Note]) -> list[NoteRecord]:
+        return [NoteRecord(note.code, self._tree.text(note.text)) for note in notes]
+
+    def _component(self, component: Component) -> ComponentRecord:
+        tree = self._tree
+        return ComponentRecord(
+            name=tree.text(component.name),
+            kind=component.kind,
+            path=[tree.text(part) for part in component.path],
+            value=tree.encode(component.value),
+            tensors=[
+                (tree.text(name), tree.tensor_id(tensor))
+                for name, tensor in component.tensors.items()
+            ],
+            class_name=None if component.class_name is None else tree.text(component.class_name),
+        )
+
+    def _tensor(self, tensor: TensorRef) -> TensorRecord:
+        name, file = self._places.get(id(tensor), _NOWHERE)
+        row_major = tensor.stride == contiguous_stride(tensor.shape)
+        return TensorRecord(
+            name=name,
+            dtype=tensor.dtype.name,
+            shape=list(tensor.shape),
+            storage=self._tree.storage_id(tensor.storage),
+            file=file,
+            stride=None if row_major else list(tensor.stride),
+            offset=tensor.offset,
+            conj=tensor.conj,
+            neg=tensor.neg,
+            requires_grad=tensor.requires_grad,
+            class_name=self._tree.text(tensor.class_name),
+            attributes=self._tree.encode(tensor.attributes),
+            encoding=self._encodings.get(self._full_names.get(id(tensor), "")),
+        )
+
+    def _storages(self) -> list[StorageRecord]:
+        whole: dict[int, Place] = {}
+        for tensor in self._tree.tensors:
+            if id(tensor) in self._places and _holds_whole_storage(tensor):
+                whole.setdefault(id(tensor.storage), self._places[id(tensor)])
+        records = []
+        for storage in self._tree.storages:
+            name, file = whole.get(id(storage), _NOWHERE)
+            records.append(
+                StorageRecord(
+                    key=self._tree.text(storage.key),
+                    nbytes=storage.nbytes,
+                    dtype=None if storage.dtype is None else storage.dtype.name,
+                    location=self._tree.text(storage.location),
+                    big_endian=storage.big_endian,
+                    name=name,
+                    file=file,
+                )
+            )
+        return records
+
+
+def base_name(name: str) -> str:
+    """Return the last part of a path or URL, in the spelling of any system."""
+    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _holds_whole_storage(tensor: TensorRef) -> bool:
+    """Return whether the tensor's output bytes are its storage's bytes, all of them, in order."""
+    storage = tensor.storage
+    if tensor.offset or tensor.conj or tensor.neg or not tensor.is_contiguous:
+        return False
+    if tensor.nbytes != storage.nbytes:
+        return False
+    if storage.dtype is None:
+        return not storage.big_endian or tensor.dtype.swap == 1
+    return not storage.big_endian or tensor.dtype is storage.dtype

@@ -1,0 +1,267 @@
+"""What differs between an expected tensor and a found one, down to the element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from converter.verification.addressing import (
+    Box,
+    Layout,
+    iter_boxes,
+    merge_dimensions,
+    tile_shape,
+)
+from converter.verification.boxes import Scratch, read_box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.limits import Limits
+
+# Tensors up to this length are read whole on both sides and compared as they are.
+_WHOLE_NBYTES: Final = 1 << 18
+
+
+class DifferenceKind(StrEnum):
+    """What about a tensor differs."""
+
+    HEADER = "header"
+    """The output cannot be read at all; there is no tensor name."""
+    MISSING = "missing"
+    EXTRA = "extra"
+    DTYPE = "dtype"
+    SHAPE = "shape"
+    BYTES = "bytes"
+    ALIAS = "alias"
+    """The metadata does not lead from a dropped name to the tensor that was kept for it."""
+    UNVERIFIABLE = "unverifiable"
+    """What was expected cannot be worked out, so nothing can be said to equal it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One tensor that is not what it should be.
+
+    Attributes:
+        kind: what differs.
+        name: the tensor, as the output calls it; empty where a whole file is meant.
+        file: the output file, as the caller named it.
+        expected: what should be there: hex of the element for ``bytes``, else a dtype, a shape
+            or a name; None where nothing should be.
+        found: what is there; None where nothing is.
+        index: where the first differing element stands, per dimension; only for ``bytes``.
+        flat_index: the same, counted in row-major order.
+        offset: absolute position of that element in the output file, in bytes; None where the
+            found side is no contiguous output.
+        count: differing elements of this tensor; 0 except for ``bytes``.
+    """
+
+    kind: DifferenceKind
+    name: str
+    file: str
+    expected: str | None = None
+    found: str | None = None
+    index: tuple[int, ...] | None = None
+    flat_index: int | None = None
+    offset: int | None = None
+    count: int = 0
+
+    def __str__(self) -> str:
+        """Return one line: kind, where, expected and found."""
+        where = f"{self.file}: {self.name}" if self.name else self.file
+        place = "" if self.index is None else f" at {list(self.index)}"
+        more = f" ({self.count} elements differ)" if self.count > 1 else ""
+        wants = f"expected {self.expected or 'nothing'}, found {self.found or 'nothing'}"
+        return f"{self.kind}: {where}{place}: {wants}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The differing elements of one box.
+
+    Attributes:
+        flat_index: the first of them, in the row-major order of the tensor.
+        expected: its bytes, little-endian.
+        found: the bytes in its place.
+        count: how many there are.
+    """
+
+    flat_index: int
+    expected: bytes
+    found: bytes
+    count: int
+
+
+class Comparison:
+    """Two tensors of the same shape and element width, compared box by box in any order.
+
+    Attributes:
+        name: the tensor, as the output calls it.
+        file: the output file.
+        nbytes: bytes of one side.
+    """
+
+    __slots__ = (
+        "_expected",
+        "_flat_steps",
+        "_found",
+        "_output",
+        "_per_unit",
+        "_shape",
+        "_tile",
+        "file",
+        "mismatch",
+        "name",
+        "nbytes",
+    )
+
+    def __init__(  # noqa: PLR0913 - two sides, their names, and what one unit stands for
+        self,
+        expected: Layout,
+        found: Layout,
+        limits: Limits,
+        *,
+        name: str,
+        file: str,
+        shape: tuple[int, ...],
+        per_unit: int = 1,
+    ) -> None:
+        """Prepare to compare two layouts of equal `shape` and `unit`.
+
+        Args:
+            expected: one side.
+            found: the other.
+            limits: bounds the working memory.
+            name: the tensor, as the output calls it.
+            file: the output file.
+            shape: the tensor's sizes as a person knows them, for the index of a difference.
+            per_unit: how many elements of `shape` one unit holds (packed types).
+        """
+        self.name: Final = name
+        self.file: Final = file
+        self._output: Final = found
+        self._shape: Final = shape
+        self._per_unit: Final = per_unit
+        merged, walks = merge_dimensions(
+            expected.shape, expected.steps, found.steps, _flat_steps(expected.shape)
+        )
+        self._expected: Final = _reshaped(expected, merged, walks[0])
+        self._found: Final = _reshaped(found, merged, walks[1])
+        self._flat_steps: Final = walks[2]
+        self.nbytes: Final = _product(merged) * expected.unit
+        self._tile: Final = tile_shape(
+            merged, walks[:2], expected.unit, max(expected.unit, limits.gather_chunk_bytes // 8)
+        )
+        self.mismatch: Mismatch | None = None
+
+    def boxes(self) -> Iterator[Box]:
+        """Yield the boxes that make up the tensor."""
+        return iter_boxes(self._expected.shape, self._tile)
+
+    def box_nbytes(self, box: Box) -> int:
+        """Return the bytes of one side of a box."""
+        return _product(box.shape) * self._expected.unit
+
+    def compare(self, box: Box, scratch: Scratch) -> Mismatch | None:
+        """Return what differs inside one box, or None.
+
+        Raises:
+            SourceError: one side cannot be read.
+        """
+        if self.box_nbytes(box) == self.nbytes <= _WHOLE_NBYTES and self._same_as_a_whole():
+            return None
+        expected = read_box(self._expected, box, scratch, "expected")
+        found = read_box(self._found, box, scratch, "found")
+        words = len(expected) // 8 * 8
+        same = (expected[:words].view("u8") == found[:words].view("u8")).all()
+        if same and bytes(expected[words:]) == bytes(found[words:]):
+            return None
+        unit = self._expected.unit
+        differs = (expected.reshape(-1, unit) != found.reshape(-1, unit)).any(axis=1)
+        first = int(differs.argmax())
+        return Mismatch(
+            flat_index=self._flat_index(box, first),
+            expected=bytes(expected[first * unit : (first + 1) * unit]),
+            found=bytes(found[first * unit : (first + 1) * unit]),
+            count=int(differs.sum()),
+        )
+
+    def take(self, mismatch: Mismatch) -> bool:
+        """Add what differs in one box; return whether it is the tensor's first to differ."""
+        before = self.mismatch
+        if before is None:
+            self.mismatch = mismatch
+            return True
+        first = min(before, mismatch, key=lambda one: one.flat_index)
+        self.mismatch = Mismatch(
+            first.flat_index, first.expected, first.found, before.count + mismatch.count
+        )
+        return False
+
+    def difference(self) -> Difference | None:
+        """Return what all boxes taken so far amount to."""
+        if self.mismatch is None:
+            return None
+        unit = self.mismatch.flat_index
+        flat_index = unit * self._per_unit
+        offset = None
+        if self._output.steps == _flat_steps(self._output.shape, self._output.unit):
+            offset = self._output.origin + unit * self._output.unit
+        return Difference(
+            DifferenceKind.BYTES,
+            self.name,
+            self.file,
+            expected=self.mismatch.expected.hex(),
+            found=self.mismatch.found.hex(),
+            index=_unravel(flat_index, self._shape),
+            flat_index=flat_index,
+            offset=offset,
+            count=self.mismatch.count,
+        )
+
+    def _same_as_a_whole(self) -> bool:
+        """Return whether both sides are plain runs of bytes, and equal ones."""
+        expected, found = self._expected, self._found
+        for side in (expected, found):
+            if side.resolution is not None or side.steps not in ((), (side.unit,)):
+                return False
+        left = expected.source.read_at(expected.origin, self.nbytes)
+        return left == found.source.read_at(found.origin, self.nbytes)
+
+    def _flat_index(self, box: Box, local: int) -> int:
+        inside = _unravel(local, box.shape)
+        return sum(
+            (start + i) * step
+            for start, i, step in zip(box.start, inside, self._flat_steps, strict=True)
+        )
+
+
+def _reshaped(layout: Layout, shape: tuple[int, ...], steps: tuple[int, ...]) -> Layout:
+    return Layout(layout.source, layout.origin, layout.unit, shape, steps, layout.resolution)
+
+
+def _flat_steps(shape: tuple[int, ...], unit: int = 1) -> tuple[int, ...]:
+    """Return how far one index counts in row-major order, per dimension."""
+    steps: list[int] = []
+    step = unit
+    for size in reversed(shape):
+        steps.append(step)
+        step *= size
+    return tuple(reversed(steps))
+
+
+def _unravel(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    index: list[int] = []
+    for size in reversed(shape):
+        flat, place = divmod(flat, size)
+        index.append(place)
+    return tuple(reversed(index))
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    count = 1
+    for size in sizes:
+        count *= size
+    return count

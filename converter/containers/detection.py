@@ -2,7 +2,7 @@
 
 Only signatures are compared; nothing is parsed. Signatures that belong to a format are strong
 claims; a first byte that merely could begin something (a pickle without a header, HTML) is a weak
-one, and counts only when there is no strong one.
+one, and counts only where nothing else claims the first byte.
 """
 
 from __future__ import annotations
@@ -150,6 +150,8 @@ def detect(source: ByteSource) -> Detection:
     if not strong:
         first = claims[:1] or [Claim("unknown", 0, f"the first bytes are {head[:8].hex(' ')}")]
         return Detection(tuple(first))
+    if all(claim.offset > 0 and claim.kind == "zip" for claim in strong):
+        strong = claims  # what stands before the zip is what a reader from the front sees
     if len(strong) == 1:
         return Detection(tuple(strong))
     shown = " and ".join(f"{claim.kind} at {claim.offset}" for claim in strong)

@@ -7,6 +7,7 @@ Rules, in order:
 3. From the second time on, everything is inflated into one place and read from there: memory for
    a small record, an anonymous temporary file for a larger one.
 4. The stream must end exactly at the declared length: checked when the last byte is read.
+5. What was found damaged once stays unreadable.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class InflatedSource(ByteSource):
         "__weakref__",
         "_consumed",
         "_decoder",
+        "_failure",
         "_leftover",
         "_lock",
         "_packed",
@@ -59,6 +61,7 @@ class InflatedSource(ByteSource):
         self._restarts = 0
         self._spool: ByteSource | None = None
         self._leftover: int | None = None
+        self._failure: ContainerError | None = None
         self._rewind()
 
     def _rewind(self) -> None:
@@ -69,9 +72,15 @@ class InflatedSource(ByteSource):
 
     def _read(self, offset: int, nbytes: int) -> bytes:
         with self._lock:
-            return self._read_locked(offset, nbytes)
+            try:
+                return self._read_locked(offset, nbytes)
+            except ContainerError as error:
+                self._failure = error
+                raise
 
     def _read_locked(self, offset: int, nbytes: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
         if self._spool is None and offset < self._piece_start:
             self._go_back()
         if self._spool is not None:
@@ -153,12 +162,10 @@ class InflatedSource(ByteSource):
         Raises:
             ContainerError: the stream is longer, shorter or damaged.
         """
+        if self.nbytes:
+            self._read(self.nbytes - 1, 1)
         with self._lock:
-            if self._leftover is None:
-                if self.nbytes:
-                    self._read_locked(self.nbytes - 1, 1)
-                else:
-                    self._finish()
+            self._finish()
             return self._leftover or 0
 
     def _wrong_length(self, found: str) -> ContainerError:

@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from converter.byteio.source import MemorySource
+from converter.containers import zip_archive
+from converter.containers.records import Archive
+from converter.containers.zip_archive import check_crc, read_zip
+from converter.errors import ContainerError, DepickleError, LimitError, UnsupportedError
+from converter.limits import Limits
+from tests.support.zip_builder import Member, ZipBuilder, honest_members
+
+PAYLOAD = b"payload" * 20
+ONES = 0xFFFF_FFFF
+# What an honest archive lacks, one builder per code; codes on the way are allowed.
+LIES: dict[str, ZipBuilder] = {}
+
+
+def read(data: bytes, limits: Limits | None = None) -> Archive:
+    return read_zip(MemorySource(data, "a.zip"), limits or Limits())
+
+
+def codes(archive: Archive) -> set[str]:
+    return {anomaly.code for anomaly in archive.anomalies}
+
+
+def one(member: Member) -> ZipBuilder:
+    return ZipBuilder([Member("r/first", b"1"), member])
+
+
+def zip_of(**changes: object) -> ZipBuilder:
+    return ZipBuilder(honest_members(), **changes)  # type: ignore[arg-type]
+
+
+END_IN_COMMENT = b"PK\x05\x06" + bytes(10)
+WHOLE = ZipBuilder([Member("x/evil.pkl", b"evil")]).build()
+ORPHAN = Member("r/orphan", PAYLOAD, listed=False)
+UNICODE_PATH = struct.pack("<HHBL", 0x7075, 5 + 3, 1, 0) + b"abc"
+
+LIES |= {
+    "zip_comment": zip_of(comment=b"hello"),
+    "zip_comment_cut": zip_of(end={"comment_nbytes": 9}),
+    "zip_trailing_bytes": zip_of(trailing=b"junk"),
+    "zip_end_far": zip_of(trailing=b"\xff" * 66_000),
+    "zip_second_end_record": zip_of(comment=END_IN_COMMENT),
+    "zip64_locator_differs": zip_of(zip64=True, locator_offset=3),
+    "zip64_end_missing": zip_of(zip64=True, end64={"signature": b"nope"}),
+    "zip64_end_differs": zip_of(zip64=True, end={"count": 2}),
+    "zip_multi_disk": zip_of(end={"disk": 3}),
+    "zip_entry_count_differs": zip_of(end={"count": 2, "here": 2}),
+    "zip_directory_damaged": ZipBuilder(
+        [*honest_members(), Member("r/last", b"", central={"signature": b"PK\x05\x05"})]
+    ),
+    "zip_extra_damaged": one(Member("r/a", PAYLOAD, central={"extra": b"\x01\x00\xff"})),
+    "zip64_field_missing": one(Member("r/a", PAYLOAD, central={"usize": ONES})),
+    "zip_unicode_path": one(Member("r/a", PAYLOAD, central={"extra": UNICODE_PATH})),
+    "zip_prefix": zip_of(prefix=b"#!/bin/sh\n"),
+    "zip_gap": one(Member("r/a", PAYLOAD, before=b"stray")),
+    "zip_orphan_record": ZipBuilder([*honest_members(), ORPHAN]),
+    "zip_concatenated": zip_of(prefix=WHOLE),
+    "zip_overlap": ZipBuilder([Member("r/a", PAYLOAD), Member("r/b", PAYLOAD, central={"offset": 0})]),
+    "zip_duplicate_name": one(Member("r/first", b"2")),
+    "zip_case_clash": one(Member("r/FIRST", b"2")),
+    "zip_unsafe_name": one(Member("r/../../etc/passwd", b"2")),
+    "zip_name_encoding": one(Member("r/é", b"2")),
+    "zip_no_root": ZipBuilder([Member("data.pkl", b"2")]),
+    "zip_outside_root": one(Member("loose", b"2")),
+    "zip_several_roots": one(Member("s/data.pkl", b"2")),
+    "zip_folder_with_bytes": one(Member("r/folder/", b"2")),
+    "zip_local_header_missing": one(Member("r/a", PAYLOAD, local={"signature": b"nope"})),
+    "zip_local_name_differs": one(Member("r/a", PAYLOAD, local={"name": b"r/b"})),
+    "zip_local_method_differs": one(Member("r/a", PAYLOAD, local={"method": 8})),
+    "zip_local_flags_differ": one(Member("r/a", PAYLOAD, local={"flags": 1})),
+    "zip_local_sizes_differ": one(Member("r/a", PAYLOAD, local={"csize": 3})),
+    "zip_local_crc_differs": one(Member("r/a", PAYLOAD, local={"crc": 3})),
+    "zip_descriptor_differs": one(Member("r/a", PAYLOAD, descriptor=b"PK\x07\x08" + bytes(12))),
+    "zip_descriptor_missing": one(
+        Member("r/a", PAYLOAD, local={"flags": 8}, central={"flags": 8})
+    ),
+    "zip_payload_outside": one(
+        Member("r/a", PAYLOAD, central={"csize": 10_000, "usize": 10_000})
+    ),
+    "zip_encrypted": one(Member("r/a", PAYLOAD, local={"flags": 1}, central={"flags": 1})),
+    "zip_patch_data": one(Member("r/a", PAYLOAD, central={"flags": 0x20})),
+    "zip_unknown_method": one(Member("r/a", PAYLOAD, central={"method": 99})),
+    "zip_stored_sizes_differ": one(Member("r/a", PAYLOAD, central={"csize": 5})),
+    "zip_inflate_limit": one(Member("r/a", b"a", deflate=True, central={"usize": 1 << 30})),
+}  # fmt: skip
+UNREADABLE = frozenset({
+    "zip64_field_missing", "zip_local_header_missing", "zip_payload_outside", "zip_encrypted",
+    "zip_patch_data", "zip_unknown_method", "zip_stored_sizes_differ", "zip_inflate_limit",
+})  # fmt: skip
+ON_DEMAND = frozenset({"zip_crc_not_computed", "zip_crc_differs", "zip_deflate_leftover"})
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+@pytest.mark.parametrize("descriptor", [None, b""])
+@pytest.mark.parametrize("deflate", [False, True])
+def test_honest_archive_has_no_anomalies(
+    *, deflate: bool, descriptor: bytes | None, zip64: bool
+) -> None:
+    members = honest_members()
+    for member in members:
+        member.deflate, member.descriptor = deflate, descriptor
+    archive = read(ZipBuilder(members, zip64=zip64).build())
+    assert archive.anomalies == ()
+    assert [record.name for record in archive.records] == [member.name for member in members]
+    for record, member in zip(archive.records, members, strict=True):
+        assert record.data.read_at(0, record.nbytes) == member.payload
+        assert record.compressed is deflate
+        assert check_crc(record) is None
+        assert record.problem is None
+
+
+@pytest.mark.parametrize("code", sorted(LIES))
+def test_lie_is_an_anomaly_and_no_error(code: str) -> None:
+    archive = read(LIES[code].build())
+    assert code in codes(archive)
+    assert all(anomaly.detail for anomaly in archive.anomalies)
+    broken = [record for record in archive.records if record.problem is not None]
+    assert bool(broken) is (code in UNREADABLE)
+    for record in broken:
+        assert record.problem is not None
+        with pytest.raises(type(record.problem)):
+            record.data.read_at(0, 0)
+    for record in archive.records:
+        if record.problem is None:
+            assert len(record.data.read_at(0, record.nbytes)) == record.nbytes
+
+
+def test_every_code_is_documented_and_tested() -> None:
+    documented = set(re.findall(r"``(zip\w+)``", zip_archive.__doc__ or ""))
+    assert documented == set(LIES) | ON_DEMAND | {"zip_two_directories"}
+
+
+def test_two_directories() -> None:
+    inner = ZipBuilder([Member("r/seen", b"1")])
+    second = ZipBuilder([Member("r/hide", b"2")]).build()
+    data = bytearray(inner.build())
+    first_directory = data.index(b"PK\x01\x02")
+    stop = data.index(b"PK\x05\x06")
+    start = second.index(b"PK\x01\x02")
+    data[stop:stop] = second[start : second.index(b"PK\x05\x06")]
+    archive = read(bytes(data))
+    assert "zip_two_directories" in codes(archive)
+    assert first_directory > 0
+    assert [record.name for record in archive.records] == ["r/seen"]
+
+
+@pytest.mark.parametrize("name", [
+    "/etc/x", "r/../x", "..", "r\\x", "C:/x", "r//x", "r/./x", "r/a\nb", "r/a\0b", "", "r/..",
+])  # fmt: skip
+def test_unsafe_names(name: str) -> None:
+    assert "zip_unsafe_name" in codes(read(one(Member(name, b"")).build()))
+
+
+@pytest.mark.parametrize("name", ["r/...", "r/..a", "r/a..", "r/.data/x", "r/a b", "r/a:b"])
+def test_harmless_names(name: str) -> None:
+    assert codes(read(one(Member(name, b"")).build())) == set()
+
+
+def test_prefix_with_and_without_shifted_offsets() -> None:
+    for shifted in (False, True):
+        for zip64 in (False, True):
+            archive = read(zip_of(prefix=b"x" * 100, shifted=shifted, zip64=zip64).build())
+            assert codes(archive) == {"zip_prefix"}
+            assert archive.records[1].data.read_at(0, 3) == b"\0\1\2"
+
+
+def test_flag_in_the_local_header_alone_hides_nothing() -> None:
+    # https://github.com/advisories/GHSA-w8jq-xcqf-f792
+    archive = read(LIES["zip_local_flags_differ"].build())
+    assert archive.records[1].data.read_at(0, len(PAYLOAD)) == PAYLOAD
+
+
+def test_encrypted_record_is_unsupported() -> None:
+    record = read(LIES["zip_encrypted"].build()).records[1]
+    assert isinstance(record.problem, UnsupportedError)
+
+
+def test_name_that_is_not_utf8() -> None:
+    raw = {"name": b"r/\xff"}
+    archive = read(one(Member("r/x", b"2", local=raw, central=raw)).build())
+    assert codes(archive) == {"zip_name_encoding"}
+    assert archive.records[1].name == "r/\N{NO-BREAK SPACE}"
+
+
+def test_marked_utf8_name_is_plain() -> None:
+    flags = {"flags": 0x800}
+    archive = read(one(Member("r/é", b"2", local=flags, central=flags)).build())
+    assert archive.anomalies == ()
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_form_of_descriptor(*, wide: bool, signed: bool) -> None:
+    layout = "<LQQ" if wide else "<LLL"
+    form = struct.pack(layout, zlib.crc32(PAYLOAD), len(PAYLOAD), len(PAYLOAD))
+    form = (b"PK\x07\x08" if signed else b"") + form
+    members = [Member("r/a", PAYLOAD, descriptor=form), Member("r/b", PAYLOAD, descriptor=form)]
+    assert read(ZipBuilder(members).build()).anomalies == ()
+
+
+def test_zip64_fields_are_positional() -> None:
+    extra = struct.pack("<HHQ", 1, 8, 0)
+    first = Member("r/a", PAYLOAD, central={"offset": ONES, "extra": extra})
+    both = struct.pack("<HHQQ", 1, 16, len(PAYLOAD), len(PAYLOAD))
+    sizes = {"csize": ONES, "usize": ONES, "extra": both}
+    archive = read(ZipBuilder([first, Member("r/b", PAYLOAD, central=sizes, local=sizes)]).build())
+    assert archive.anomalies == ()
+    assert archive.records[1].data.read_at(0, len(PAYLOAD)) == PAYLOAD
+
+
+def test_of_equal_names_the_first_is_found() -> None:
+    members = [Member("r/a", b"1"), Member("r/a", b"2"), Member("r/A", b"3")]
+    archive = read(ZipBuilder(members).build())
+    found = archive.find("r/a")
+    assert found is not None
+    assert found.data.read_at(0, 1) == b"1"
+    assert len(archive.find_all("R/a")) == len(members)
+
+
+def test_many_anomalies_are_counted() -> None:
+    members = [Member("r/a", b"") for _ in range(150)]
+    anomalies = read(ZipBuilder(members).build()).anomalies
+    assert [anomaly.code for anomaly in anomalies].count("zip_duplicate_name") == 101
+    assert anomalies[-1].detail == "and 49 more like the 100 listed"
+
+
+def test_limits() -> None:
+    data = zip_of().build()
+    for limit in ("max_records", "max_directory_bytes"):
+        with pytest.raises(LimitError) as caught:
+            read(data, Limits(**{limit: 2}))
+        assert caught.value.limit == limit
+    with pytest.raises(LimitError):
+        read(zip_of(end={"count": 1, "here": 1}).build(), Limits(max_records=2))
+    # one more than zip can say, so the limit is lowered
+    with pytest.raises(LimitError):
+        read(
+            one(Member("r/folder/long", b"", comment=b"c")).build(), Limits(max_record_name_bytes=8)
+        )
+
+
+def test_inflate_limits_make_a_record_unreadable() -> None:
+    data = one(Member("r/a", bytes(100_000), deflate=True)).build()
+    for limits in (Limits(max_inflated_bytes=99_999), Limits(max_inflate_ratio=10)):
+        record = read(data, limits).records[1]
+        assert isinstance(record.problem, LimitError)
+        with pytest.raises(LimitError):
+            record.data.read_at(0, 1)
+    assert read(data).records[1].data.read_at(99_000, 1_000) == bytes(1_000)
+
+
+def test_crc_is_checked_on_demand() -> None:
+    data = bytearray(one(Member("r/a", PAYLOAD)).build())
+    data[data.index(PAYLOAD)] ^= 1
+    archive = read(bytes(data))
+    assert archive.anomalies == ()
+    anomaly = check_crc(archive.records[1], Limits(copy_chunk_bytes=7))
+    assert anomaly is not None
+    assert anomaly.code == "zip_crc_differs"
+
+
+def test_zero_crc_was_not_computed() -> None:
+    zero = {"crc": 0}
+    archive = read(one(Member("r/a", PAYLOAD, local=zero, central=zero)).build())
+    assert archive.anomalies == ()
+    record = archive.records[1]
+    assert record.crc32 is None
+    anomaly = check_crc(record)
+    assert anomaly is not None
+    assert anomaly.code == "zip_crc_not_computed"
+    empty = read(one(Member("r/e", b"")).build()).records[1]
+    assert check_crc(empty) is None
+
+
+def test_bytes_behind_the_deflate_stream() -> None:
+    builder = one(Member("r/a", PAYLOAD, deflate=True, descriptor=b"hidden"))
+    packed = zlib.compressobj(wbits=-15)
+    length = len(packed.compress(PAYLOAD) + packed.flush()) + len(b"hidden")
+    changes = {"csize": length, "flags": 0, "crc": zlib.crc32(PAYLOAD), "usize": len(PAYLOAD)}
+    builder.members[1].local = builder.members[1].central = changes
+    archive = read(builder.build())
+    assert archive.anomalies == ()
+    anomaly = check_crc(archive.records[1])
+    assert anomaly is not None
+    assert anomaly.code == "zip_deflate_leftover"
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        (5, "its first 17 bytes; 5 are missing"),
+        (21, "a ZIP64 end record; 21 bytes are missing"),
+        (22 + 4, "a ZIP64 end record; 26 bytes are missing"),
+        (22 + 20 + 56 + 3, "inside its central directory"),
+    ],
+)
+def test_truncated_archive_says_what_is_missing(cut: int, said: str) -> None:
+    with pytest.raises(ContainerError, match=said):
+        read(zip_of(zip64=True).build()[:-cut])
+
+
+def test_archive_truncated_in_a_payload() -> None:
+    data = zip_of().build()
+    with pytest.raises(ContainerError, match="the last record lacks 982 bytes"):
+        read(data[: data.index(b"r/data/0") + 50])
+    members = [Member("r/a", PAYLOAD, descriptor=b"")]
+    with pytest.raises(ContainerError, match="does not tell its length"):
+        read(ZipBuilder(members).build()[:100])
+
+
+def test_bytes_missing_in_the_middle_are_counted() -> None:
+    data = zip_of().build()
+    with pytest.raises(ContainerError, match="100 bytes missing"):
+        read(data[:200] + data[300:])
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all" * 100])
+def test_no_zip(data: bytes) -> None:
+    with pytest.raises(ContainerError):
+        read(data)
+
+
+def test_empty_archive() -> None:
+    assert read(ZipBuilder([]).build()).records == ()
+
+
+def test_payloads_are_not_read() -> None:
+    class Counting(MemorySource):
+        __slots__ = ("count",)
+        count: int
+
+        def _read(self, offset: int, nbytes: int) -> bytes:
+            self.count += nbytes
+            return super()._read(offset, nbytes)
+
+    members = [Member(f"r/{index}", bytes(200_000), descriptor=b"") for index in range(20)]
+    source = Counting(ZipBuilder(members).build(), "a.zip")
+    source.count = 0
+    assert read_zip(source).anomalies == ()
+    assert source.count < 100_000
+
+
+FOUNDATION = [
+    zip_of(zip64=True).build(),
+    one(Member("r/a", PAYLOAD, deflate=True, descriptor=b"")).build(),
+]
+
+
+def exhaust(data: bytes) -> None:
+    """Do everything that can be done with an archive; only our own errors may come out."""
+    try:
+        archive = read(data, Limits(max_inflated_bytes=1 << 20))
+    except DepickleError:
+        return
+    for record in archive.records:
+        try:
+            check_crc(record)
+            record.data.read_at(0, min(record.nbytes, 4_096))
+        except DepickleError:
+            continue
+
+
+@given(
+    st.sampled_from(FOUNDATION),
+    st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=4),
+    st.integers(0, 60),
+)
+def test_flipped_and_truncated_archives(
+    data: bytes, flips: list[tuple[int, int]], cut: int
+) -> None:
+    damaged = bytearray(data)
+    for position, value in flips:
+        damaged[-1 - position % len(damaged)] = value
+    exhaust(bytes(damaged[: len(damaged) - cut] if cut < 50 else damaged[cut:]))
+
+
+@given(st.binary(max_size=200))
+def test_noise_before_an_end_record(noise: bytes) -> None:
+    exhaust(noise + FOUNDATION[0][-98:])

@@ -125,15 +125,17 @@ def _local_record(member: Member) -> bytes:
     if descriptor == b"":
         lengths = struct.pack("<LLL", honest["crc"], honest["csize"], honest["usize"])
         descriptor = DESCRIPTOR_SIGNATURE + lengths
-    return header + values["name"] + values["extra"] + _packed(member) + (descriptor or b"")
+    return b"".join((header, values["name"], values["extra"], _packed(member), descriptor or b""))
 
 
 def _central_entry(member: Member, offset: int) -> bytes:
-    values = {"signature": CENTRAL_SIGNATURE, "offset": offset} | _honest(member) | member.central
+    first: dict[str, Any] = {"signature": CENTRAL_SIGNATURE, "offset": offset}
+    values = first | _honest(member) | member.central
     head = [values.get(key, 0) for key in _CENTRAL_FIELDS]
     name, extra = values["name"], values["extra"]
     lengths = [len(name), len(extra), len(member.comment)]
-    return CENTRAL.pack(*head[:10], *lengths, *head[10:]) + name + extra + member.comment
+    header = CENTRAL.pack(*head[:10], *lengths, *head[10:])
+    return b"".join((header, name, extra, member.comment))
 
 
 def _pack_end(layout: struct.Struct, signature: bytes, values: dict[str, Any], rest: int) -> bytes:

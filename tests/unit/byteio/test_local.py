@@ -1,3 +1,5 @@
+"""A local file is read exactly, or an error says why not."""
+
 from __future__ import annotations
 
 import errno
@@ -101,11 +103,11 @@ def test_impossible_names(name: str) -> None:
 
 
 def test_no_descriptor_is_leaked_by_a_refusal(tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = list(Path("/proc/self/fd").iterdir())
     for _ in range(3):
         with pytest.raises(SourceError):
             FileSource(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
 
 
 def test_shortened_file_is_an_error_and_never_short(path: Path) -> None:
@@ -172,10 +174,10 @@ def test_closing_twice_is_harmless(path: Path) -> None:
 
 
 def test_forgotten_source_is_closed(path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     source = FileSource(path)
     del source
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_threads_read_at_once(path: Path) -> None:
@@ -184,8 +186,8 @@ def test_threads_read_at_once(path: Path) -> None:
 
         def read(start: int) -> None:
             for offset in range(start, len(CONTENT) - 100, 97):
-                if source.read_at(offset, 100) != CONTENT[offset : offset + 100]:
-                    wrong.append(offset)
+                right = source.read_at(offset, 100) == CONTENT[offset : offset + 100]
+                wrong.extend([] if right else [offset])
 
         threads = [threading.Thread(target=read, args=(start,)) for start in range(4)]
         for thread in threads:

@@ -1,3 +1,5 @@
+"""Renames do not replace, with and without the help of the system."""
+
 from __future__ import annotations
 
 import ctypes

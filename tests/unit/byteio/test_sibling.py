@@ -1,3 +1,5 @@
+"""A file that another one names is opened only inside its folder."""
+
 from __future__ import annotations
 
 import os
@@ -77,9 +79,9 @@ def test_name_that_the_system_cannot_encode(folder: Path) -> None:
 
 
 def test_no_descriptor_is_leaked(folder: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for name in ("link", "sub", "none", "sub/none", "../x"):
         with pytest.raises(SourceError):
             open_sibling(folder, name)
     open_sibling(folder, "sub/shard-2").close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

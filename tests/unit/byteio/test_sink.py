@@ -1,3 +1,5 @@
+"""Output is whole under its final name, or not there."""
+
 from __future__ import annotations
 
 import errno
@@ -18,7 +20,26 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(os.listdir(folder))
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_and_raise(error: BaseException, target: AtomicFile) -> None:
+    with target as out:
+        out.write(b"half")
+        raise error
+
+
+def fill_and_raise(error: BaseException, target: AtomicFolder) -> None:
+    with target as folder:
+        (folder.path / "x").write_bytes(b"half")
+        raise error
+
+
+def write_beside(target: Path) -> None:
+    """Write a file of which another version appears meanwhile."""
+    with AtomicFile(target) as out:
+        out.write(b"mine")
+        target.write_bytes(b"theirs")
 
 
 def failing(code: int) -> Callable[..., object]:
@@ -63,12 +84,10 @@ def test_mode_is_what_the_umask_leaves(tmp_path: Path, umask: int) -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
 def test_error_leaves_nothing(tmp_path: Path, kind: type[BaseException]) -> None:
-    with pytest.raises(kind), AtomicFile(tmp_path / "f") as out:
-        out.write(b"half")
-        raise kind
-    with pytest.raises(kind), AtomicFolder(tmp_path / "d") as folder:
-        (folder.path / "x").write_bytes(b"half")
-        raise kind
+    with pytest.raises(kind):
+        write_and_raise(kind(), AtomicFile(tmp_path / "f"))
+    with pytest.raises(kind):
+        fill_and_raise(kind(), AtomicFolder(tmp_path / "d"))
     assert names(tmp_path) == []
 
 
@@ -78,9 +97,8 @@ def test_existing_file_is_kept_unless_asked(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="exists already"), AtomicFile(target):
         pass
     assert target.read_bytes() == b"old"
-    with pytest.raises(ZeroDivisionError), AtomicFile(target, replace=True) as out:
-        out.write(b"half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write_and_raise(ZeroDivisionError(), AtomicFile(target, replace=True))
     assert target.read_bytes() == b"old"
     with AtomicFile(target, replace=True) as out:
         out.write(b"new")
@@ -98,9 +116,8 @@ def test_file_that_appears_meanwhile_is_kept(
     if not renames:
         without_renameat2(monkeypatch)
     target = tmp_path / "f"
-    with pytest.raises(SinkError, match="exists already"), AtomicFile(target) as out:
-        out.write(b"mine")
-        target.write_bytes(b"theirs")
+    with pytest.raises(SinkError, match="exists already"):
+        write_beside(target)
     assert target.read_bytes() == b"theirs"
     assert names(tmp_path) == ["f"]
     target.unlink()
@@ -185,15 +202,17 @@ def test_errors_of_the_disk_are_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     target = tmp_path / "f"
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(SinkError, match="f: No space left on device"),
-        AtomicFile(target) as out,
-    ):
-        patch.setattr(os, name, failing(errno.ENOSPC))
-        out.preallocate(10)
-        out.write(b"x")
-        out.write_at(0, b"x")
+    with monkeypatch.context() as patch:
+
+        def write() -> None:
+            with AtomicFile(target) as out:
+                patch.setattr(os, name, failing(errno.ENOSPC))
+                out.preallocate(10)
+                out.write(b"x")
+                out.write_at(0, b"x")
+
+        with pytest.raises(SinkError, match="f: No space left on device"):
+            write()
     assert names(tmp_path) == []
 
 
@@ -264,9 +283,11 @@ def test_failed_swap_puts_the_old_folder_back(
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", fail_once)
-    with pytest.raises(SinkError, match="Input/output error"):
-        with AtomicFolder(target, replace=True) as folder:
-            (folder.path / "new").write_bytes(b"2")
+    with (
+        pytest.raises(SinkError, match="Input/output error"),
+        AtomicFolder(target, replace=True) as folder,
+    ):
+        (folder.path / "new").write_bytes(b"2")
     assert names(tmp_path) == ["out"]
     assert names(target) == ["old"]
 

@@ -1,3 +1,5 @@
+"""Only what certainly belongs to nobody is removed."""
+
 from __future__ import annotations
 
 import fcntl

@@ -1,3 +1,5 @@
+"""Every format is recognised, and two at once are noticed."""
+
 from __future__ import annotations
 
 import bz2

@@ -1,9 +1,11 @@
+"""A deflated record reads like any other source."""
+
 from __future__ import annotations
 
-import os
 import random
 import threading
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from converter.containers.inflated import InflatedSource
 from converter.errors import ContainerError, SourceError
 
 SMALL = b"0123456789" * 50_000
-LARGE = random.Random(1).randbytes(3 << 20) + bytes(1 << 20)
+LARGE = random.Random(1).randbytes(3 << 20) + bytes(1 << 20)  # noqa: S311 - not a secret
 
 
 def deflated(data: bytes) -> bytes:
@@ -100,7 +102,7 @@ def test_threads_share_one_source() -> None:
     wrong: list[int] = []
 
     def read(seed: int) -> None:
-        chooser = random.Random(seed)
+        chooser = random.Random(seed)  # noqa: S311 - not a secret
         for _ in range(20):
             offset = chooser.randrange(len(LARGE) - 1_000)
             if source.read_at(offset, 1_000) != LARGE[offset : offset + 1_000]:
@@ -116,17 +118,17 @@ def test_threads_share_one_source() -> None:
 
 
 def test_temporary_file_is_closed_and_nameless(
-    tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
-    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     source = source_of(LARGE)
     for offset in (3_000_000, 0, 3_000_000, 0):
         source.read_at(offset, 1_000)
-    assert len(os.listdir("/proc/self/fd")) == before + 1
-    assert os.listdir(tmp_path) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    assert list(tmp_path.iterdir()) == []
     del source
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_full_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,5 @@
+"""Records are found exactly, and as torch finds them."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -8,8 +8,8 @@ import msgspec
 
 from converter.checkpoint.document_decoding import DocumentDecoder
 from converter.checkpoint.document_encoding import DocumentEncoder
-from converter.checkpoint.document_types import SCHEMA_ID, CheckpointDocument
-from converter.errors import FormatError, UnsupportedError
+from converter.checkpoint.document_types import SCHEMA_ID, CheckpointDocument, OutputTensor
+from converter.errors import FormatError, PlanError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from converter.checkpoint.canonical import Checkpoint
     from converter.checkpoint.document_decoding import TensorLookup
     from converter.checkpoint.document_types import Encoding, RestoredTree
+    from converter.checkpoint.tensor import TensorRef
     from converter.limits import Limits
 
 
@@ -38,16 +39,50 @@ def encode_document(
     Args:
         checkpoint: what is being written.
         names: full name of a tensor (as `Checkpoint.tensors` gives it) → name in the output.
-            Exact aliases may share a name. A tensor that is left out gets none.
-        files: full name → the file it is written to, for those in another file than the
-            document; a name relative to the document, without folders above it.
-        encodings: full name → how it stands in the output, for dtypes safetensors has not.
+            Exact aliases may share a name. A tensor that is left out has no bytes there.
+        files: full name → file, for tensors in another file than the document.
+        encodings: full name → how the tensor stands in the output, where safetensors lacks its
+            dtype.
+        aliases: names that the output lacks → the names that stand for them.
+
+    Raises:
+        PlanError: two different tensors have one full name; `encode_planned` tells them apart.
+        UnsupportedError: the tree holds a collection of a kind that has no JSON form.
+    """
+    files, encodings = files or {}, encodings or {}
+    outputs: dict[TensorRef, OutputTensor] = {}
+    first: dict[str, TensorRef] = {}
+    for component in checkpoint.components:
+        for key, tensor in component.tensors.items():
+            full_name = checkpoint.full_name(component, key)
+            if first.setdefault(full_name, tensor) is not tensor:
+                msg = f"two tensors have one name: {full_name!r}"
+                raise PlanError(msg)
+            if full_name in names:
+                name, file = names[full_name], files.get(full_name)
+                outputs.setdefault(tensor, OutputTensor(name, file, encodings.get(full_name)))
+    return encode_planned(checkpoint, outputs, aliases=aliases)
+
+
+def encode_planned(
+    checkpoint: Checkpoint,
+    outputs: Mapping[TensorRef, OutputTensor],
+    *,
+    aliases: Mapping[str, str] | None = None,
+) -> CheckpointDocument:
+    """Return everything of a checkpoint but the bytes of its tensors, for any output.
+
+    Unlike `encode_document` this does not depend on names being distinct.
+
+    Args:
+        checkpoint: what is being written.
+        outputs: tensor → where its bytes go. One that is left out has no bytes in the output.
         aliases: names that the output lacks → the names that stand for them.
 
     Raises:
         UnsupportedError: the tree holds a collection of a kind that has no JSON form.
     """
-    return DocumentEncoder(checkpoint, names, files or {}, encodings or {}).document(aliases or {})
+    return DocumentEncoder(checkpoint, outputs).document(aliases or {})
 
 
 def document_to_json(document: CheckpointDocument) -> bytes:

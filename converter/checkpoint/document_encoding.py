@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from converter._version import __version__
 from converter.checkpoint.document_types import (
@@ -10,7 +10,6 @@ from converter.checkpoint.document_types import (
     SCHEMA_ID,
     CheckpointDocument,
     ComponentRecord,
-    Encoding,
     NoteRecord,
     ProducerRecord,
     SourceRecord,
@@ -24,43 +23,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from converter.checkpoint.canonical import Checkpoint, Component, Note
+    from converter.checkpoint.document_types import OutputTensor
+    from converter.checkpoint.storage import Storage
     from converter.checkpoint.tensor import TensorRef
     from converter.checkpoint.values import Value
-
-Place: TypeAlias = tuple[str | None, str | None]
-"""(name, file) of an output tensor; no file means the one that carries the document."""
-
-_NOWHERE: Final[Place] = (None, None)
 
 
 class DocumentEncoder:
     """Writes the records around the tree."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        names: Mapping[str, str],
-        files: Mapping[str, str],
-        encodings: Mapping[str, Encoding],
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, outputs: Mapping[TensorRef, OutputTensor]) -> None:
         roots: list[Value] = [checkpoint.opened.root]
         for component in checkpoint.components:
             roots += [component.value, *component.tensors.values()]
         self._checkpoint: Final = checkpoint
-        self._encodings: Final = encodings
+        self._outputs: Final = outputs
         self._tree: Final = TreeEncoder(roots)
-        self._full_names: Final[dict[int, str]] = {}
-        self._places: Final[dict[int, Place]] = {}
-        for full_name, tensor in checkpoint.tensors().items():
-            if full_name in names and id(tensor) not in self._places:
-                self._full_names[id(tensor)] = full_name
-                self._places[id(tensor)] = (names[full_name], files.get(full_name))
 
     def document(self, aliases: Mapping[str, str]) -> CheckpointDocument:
         """Return the document; to be called once."""
         checkpoint = self._checkpoint
-        for tensor in checkpoint.tensors().values():
-            self._tree.tensor_id(tensor)  # numbered in the order of the components
+        for component in checkpoint.components:
+            for tensor in component.tensors.values():
+                self._tree.tensor_id(tensor)  # numbered in this order
         root = self._tree.encode(checkpoint.opened.root)
         components = [self._component(component) for component in checkpoint.components]
         tensors: list[TensorRecord] = []
@@ -110,14 +95,14 @@ class DocumentEncoder:
         )
 
     def _tensor(self, tensor: TensorRef) -> TensorRecord:
-        name, file = self._places.get(id(tensor), _NOWHERE)
+        output = self._outputs.get(tensor)
         row_major = tensor.stride == contiguous_stride(tensor.shape)
         return TensorRecord(
-            name=name,
+            name=None if output is None else output.name,
             dtype=tensor.dtype.name,
             shape=list(tensor.shape),
             storage=self._tree.storage_id(tensor.storage),
-            file=file,
+            file=None if output is None else output.file,
             stride=None if row_major else list(tensor.stride),
             offset=tensor.offset,
             conj=tensor.conj,
@@ -125,17 +110,17 @@ class DocumentEncoder:
             requires_grad=tensor.requires_grad,
             class_name=self._tree.text(tensor.class_name),
             attributes=self._tree.encode(tensor.attributes),
-            encoding=self._encodings.get(self._full_names.get(id(tensor), "")),
+            encoding=None if output is None else output.encoding,
         )
 
     def _storages(self) -> list[StorageRecord]:
-        whole: dict[int, Place] = {}
+        whole: dict[Storage, OutputTensor] = {}
         for tensor in self._tree.tensors:
-            if id(tensor) in self._places and _holds_whole_storage(tensor):
-                whole.setdefault(id(tensor.storage), self._places[id(tensor)])
+            if tensor in self._outputs and _holds_whole_storage(tensor):
+                whole.setdefault(tensor.storage, self._outputs[tensor])
         records = []
         for storage in self._tree.storages:
-            name, file = whole.get(id(storage), _NOWHERE)
+            output = whole.get(storage)
             records.append(
                 StorageRecord(
                     key=self._tree.text(storage.key),
@@ -143,8 +128,8 @@ class DocumentEncoder:
                     dtype=None if storage.dtype is None else storage.dtype.name,
                     location=self._tree.text(storage.location),
                     big_endian=storage.big_endian,
-                    name=name,
-                    file=file,
+                    name=None if output is None else output.name,
+                    file=None if output is None else output.file,
                 )
             )
         return records

@@ -92,9 +92,10 @@ class StorageRecord(Record, frozen=True):
 
 
 class Encoding(Record, frozen=True):
-    """How a tensor of a dtype that safetensors has not stands in the output.
+    """How a tensor stands in the output whose dtype safetensors has not.
 
-    ``bitcast``: the same bytes under another dtype and shape.
+    ``bitcast``: the same bytes under another dtype and shape, so that the tensor's own dtype and
+    shape are all that undoes it.
     """
 
     scheme: Annotated[str, Meta(examples=["bitcast"])]
@@ -110,8 +111,8 @@ class TensorRecord(Record, frozen=True):
 
     The output holds the elements in row-major order without gaps, little-endian, with the
     conjugate and negative bits applied. A tensor without a name of its own is a view of its
-    storage, as the source had it; where the storage has no name either, there are no bytes
-    (the meta device).
+    storage, as the source had it; where the storage has no name either, the output has no bytes
+    of it (there were none, or they were left out).
     """
 
     name: Annotated[
@@ -201,6 +202,22 @@ class CheckpointDocument(Record, frozen=True):
             examples=[{"lm_head.weight": "embed.weight"}],
         ),
     ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTensor:
+    """Where the bytes of a tensor are in an output.
+
+    Attributes:
+        name: its name there; exact aliases share one.
+        file: the file it is in, as a name relative to the document; None if that is the one that
+            carries the document.
+        encoding: how it stands there, for a dtype that safetensors has not.
+    """
+
+    name: str
+    file: str | None = None
+    encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,15 +23,21 @@ from converter.checkpoint.document import (
     decode_document,
     document_to_json,
     encode_document,
+    encode_planned,
     restore_tree,
 )
-from converter.checkpoint.document_types import CheckpointDocument, Encoding, RestoredTree
+from converter.checkpoint.document_types import (
+    CheckpointDocument,
+    Encoding,
+    OutputTensor,
+    RestoredTree,
+)
 from converter.checkpoint.equality import trees_equal
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.values import MappingValue, PlainValue, SequenceValue, Value
 from converter.dtypes import BY_NAME
-from converter.errors import FormatError, TensorError, UnsupportedError
+from converter.errors import FormatError, PlanError, TensorError, UnsupportedError
 from converter.inert.nodes import ByteString
 from tests.unit.checkpoint.value_trees import (
     checkpoint_of,
@@ -286,22 +292,37 @@ def test_a_tensor_may_hold_itself_and_others_in_its_attributes() -> None:
     assert restored.attributes.find("self") is restored
 
 
+def test_two_tensors_of_one_full_name_are_told_apart() -> None:
+    a, b = (TensorRef(storage_of(n), FLOAT32, (1,), (1,), 0) for n in (1.0, 2.0))
+    components = (
+        Component("a", ComponentKind.MODEL, (), None, {"b.c": a}),
+        Component("a.b", ComponentKind.MODEL, (), None, {"c": b}),
+    )
+    root = SequenceValue("list", [a, b])
+    checkpoint = Checkpoint(Opened(MemorySource(b"", "x"), "zip", root=root), "b", components)
+    with pytest.raises(PlanError, match=r"a\.b\.c"):
+        encode_document(checkpoint, {"a.b.c": "a.b.c"})
+    outputs = {a: OutputTensor("a.b.c"), b: OutputTensor("a.b.c~2")}
+    document = encode_planned(checkpoint, outputs)
+    assert [record.name for record in document.tensors] == ["a.b.c", "a.b.c~2"]
+
+
 def test_encodings_and_files_are_recorded() -> None:
     dtype = BY_NAME["complex128"]
     storage = Storage("0", MemorySource(bytes(32), "0"), 32, dtype, "cpu")
     tensor = TensorRef(storage, dtype, (2,), (1,), 0)
-    document = encode_document(
-        checkpoint_of(tensor),
+    encoding = Encoding("bitcast", "F64", [2, 2])
+    output = OutputTensor("t0", "model.safetensors", encoding)
+    checkpoint = checkpoint_of(tensor)
+    document = encode_planned(checkpoint, {tensor: output})
+    assert document == encode_document(
+        checkpoint,
         {"model.t0": "t0"},
         files={"model.t0": "model.safetensors"},
-        encodings={"model.t0": Encoding("bitcast", "F64", [2, 2])},
+        encodings={"model.t0": encoding},
     )
     record = document.tensors[0]
-    assert (record.name, record.file, record.encoding) == (
-        "t0",
-        "model.safetensors",
-        Encoding("bitcast", "F64", [2, 2]),
-    )
+    assert (record.name, record.file, record.encoding) == ("t0", "model.safetensors", encoding)
     restored = restore_tree(document, lambda name, file: MemorySource(bytes(32), f"{file}!{name}"))
     assert restored.tensors[0].storage.data is not None
     assert restored.tensors[0].storage.data.name == "model.safetensors!t0"

@@ -45,6 +45,8 @@ class FormatError(DepickleError):
         offset: absolute position in bytes inside the record (or the source without one).
         expected: what the format asks for.
         found: what is there.
+        code: a stable name in snake_case for this kind of failure, by which the command line
+            finds its advice, or None.
     """
 
     def __init__(  # noqa: PLR0913 - the fields of a message, all by keyword
@@ -56,6 +58,7 @@ class FormatError(DepickleError):
         offset: int | None = None,
         expected: str | None = None,
         found: str | None = None,
+        code: str | None = None,
     ) -> None:
         """Keep the fields; the message is made from them."""
         super().__init__(what)
@@ -65,6 +68,7 @@ class FormatError(DepickleError):
         self.offset = offset
         self.expected = expected
         self.found = found
+        self.code = code
 
     def __str__(self) -> str:
         """Return ``what: where: expected X, found Y``."""
@@ -103,7 +107,7 @@ class HeaderError(FormatError):
 class LimitError(FormatError):
     """A stated limit was reached; `limit` is the field's name in `converter.limits.Limits`."""
 
-    def __init__(  # noqa: PLR0913 - the fields of a message, all by keyword
+    def __init__(
         self,
         limit: str,
         *,

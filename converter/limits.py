@@ -29,6 +29,11 @@ class Limits:
         max_small_record_bytes: a record read whole on purpose (version, byteorder, JSON indexes).
         max_inflated_bytes: what one deflated record may grow to.
         max_inflate_ratio: inflated over deflated size; deflate itself cannot exceed 1,032.
+        max_decompressed_bytes: what a compressed file (gzip, bzip2, xz, zlib) may grow to.
+        max_decompress_ratio: decompressed over compressed size, once `max_small_record_bytes` are
+            exceeded: bzip2 and xz shrink runs of zeros far more, and honest files hold some.
+        max_npy_header_bytes: text of a .npy header; numpy itself stops at 10,000 characters.
+        max_stacked_pickles: places after the first pickle of a file where another is tried.
         max_dims: dimensions of a tensor. torch itself stops at 64 for most operations.
         max_values: nodes of one tree of values.
         max_depth: nesting of one tree of values, where something must follow it downwards.
@@ -56,6 +61,10 @@ class Limits:
     max_small_record_bytes: int = 1 << 26
     max_inflated_bytes: int = 1 << 40
     max_inflate_ratio: int = 1_100
+    max_decompressed_bytes: int = 1 << 40
+    max_decompress_ratio: int = 1_100
+    max_npy_header_bytes: int = 1 << 20
+    max_stacked_pickles: int = 10_000
     max_dims: int = 64
     max_values: int = 64_000_000
     max_depth: int = 1_000

@@ -3,23 +3,38 @@
 zip and torch.package: ``('storage', class, key, location, numel)``; torch 1.4 and legacy streams
 add ``view_metadata``. Legacy streams also name module classes with their source:
 ``('module', class, source_file, source)``.
+
+Protocol 0 can only write text, so there an id is what Python shows of the tuple::
+
+    ('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 6)
+
+torch itself cannot read that back; the text of exactly that shape says all that is needed.
 """
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.values import GlobalValue, Value, as_text
 from converter.dtypes import BY_STORAGE_CLASS, UNTYPED_STORAGE_CLASSES, DType
 from converter.errors import LimitError, TensorError
-from converter.inert.nodes import ByteString, Node, PersistentNode, TupleNode
+from converter.inert.nodes import ByteString, GlobalNode, Node, PersistentNode, TupleNode
 from converter.readers.rebuild.rebuilder import NotThisShapeError
 
 if TYPE_CHECKING:
     from converter.readers.rebuild.rebuilder import Rebuilder
+
+# The text of a storage's id: class, key, location, numel, and what legacy streams add.
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_TEXT_ID: Final = re.compile(
+    rf"\('storage', <class '({_NAME}(?:\.{_NAME})*)\.({_NAME})'>, '([^'\\]*)', '([^'\\]*)', "
+    rf"([0-9]{{1,19}})L?(, None)?\)",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +91,7 @@ class PersistentStorages(ABC):
             NotThisShapeError: the id has no form that torch writes.
             TensorError: the storage is missing or has another length.
         """
-        pid = node.pid
-        if not isinstance(pid, TupleNode) or not pid.items:
-            raise NotThisShapeError
-        items = pid.items
+        items = pid_items(node, rebuilder)
         tag = as_text(items[0]) if isinstance(items[0], (str, ByteString)) else None
         if tag == "module" and len(items) == 4:
             return module_class(items[1:], rebuilder)
@@ -105,6 +117,25 @@ class PersistentStorages(ABC):
         found = self.find(claim, rebuilder)
         self._storages[identity] = found
         return found
+
+
+def pid_items(node: PersistentNode, rebuilder: Rebuilder) -> list[Node]:
+    """Return the items of the tuple that a persistent id is, or that its text shows.
+
+    Raises:
+        NotThisShapeError: it is no such tuple.
+    """
+    pid = node.pid
+    if isinstance(pid, TupleNode) and pid.items:
+        return pid.items
+    match = _TEXT_ID.fullmatch(pid) if type(pid) is str else None
+    if match is None:
+        raise NotThisShapeError
+    module, name, key, location, numel, view = match.groups()
+    storage_class = GlobalNode(node.offset, module, name)
+    rebuilder.keep(storage_class)
+    items: list[Node] = ["storage", storage_class, key, location, int(numel)]
+    return [*items, None] if view else items
 
 
 def module_class(items: list[Node], rebuilder: Rebuilder) -> GlobalValue:

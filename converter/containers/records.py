@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.byteio.source import ByteSource
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 _ASCII_FOLDING: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One member of an archive.
+class Record(NamedTuple):
+    """One member of an archive; a tuple, since archives may hold 100,000 of them.
 
     Attributes:
         name: as in the archive's directory, with its root folder, ``/`` between components.

@@ -53,7 +53,7 @@ Records
     ``zip_encrypted``             flagged as encrypted (record unreadable)
     ``zip_patch_data``            flagged as patch data (record unreadable)
     ``zip_unknown_method``        neither stored nor deflated (record unreadable)
-    ``zip_stored_sizes_differ``   stored, with two lengths (record unreadable)
+    ``zip_stored_sizes_differ``   stored, with two lengths; the unpacked one is read, as by torch
     ``zip_inflate_limit``         unpacks to more than the limits allow (record unreadable)
 
 On demand, from `check_crc`

@@ -170,7 +170,7 @@ class DirectoryParser:
         if comment_nbytes:
             detail = f"the entry has a comment of {comment_nbytes} bytes"
             self._log.add("zip_comment", detail, record=name)
-        if disk not in (0, 1):
+        if disk:
             self._log.add("zip_multi_disk", f"the record starts on disk {disk}", record=name)
         self._check_limit(
             "max_record_name_bytes", self._limits.max_record_name_bytes, len(entry.raw_name)
@@ -178,6 +178,11 @@ class DirectoryParser:
         if entry.usize and name.endswith("/"):
             detail = f"the name is a folder's, and {entry.usize} bytes belong to it"
             self._log.add("zip_folder_with_bytes", detail, record=name)
+        if entry.method == STORED and entry.csize != entry.usize:
+            # torch reads the unpacked length (unless date and time are 0: then it refuses)
+            detail = f"stored, {entry.csize} bytes packed and {entry.usize} unpacked"
+            self._log.add("zip_stored_sizes_differ", detail, record=name)
+            entry = entry._replace(csize=entry.usize)
         return entry._replace(problem=entry.problem or self._problem_of(entry))
 
     def _problem_of(self, entry: Entry) -> FormatError | None:
@@ -190,16 +195,6 @@ class DirectoryParser:
         if method not in _READABLE:
             found = f"method {method} ({_METHOD_NAMES.get(method, 'unknown')})"
             return self._unsupported(entry, "zip_unknown_method", "packed unreadably", found)
-        if method == STORED and entry.csize != entry.usize:
-            detail = f"stored, {entry.csize} bytes packed and {entry.usize} unpacked"
-            self._log.add("zip_stored_sizes_differ", detail, record=entry.name)
-            return ContainerError(
-                "zip record is stored with two lengths",
-                source=self._source.name,
-                record=entry.name,
-                expected=f"{entry.usize} bytes",
-                found=f"{entry.csize}",
-            )
         return None
 
     def _unsupported(self, entry: Entry, code: str, state: str, found: str) -> UnsupportedError:

@@ -143,7 +143,7 @@ def _read_end_values(source: ByteSource, end_offset: int, log: AnomalyLog) -> _E
                 f"its ZIP64 form {count64}, {nbytes64} from {offset64}"
             )
             log.add("zip64_end_differs", detail, offset=end64_offset)
-    if disks not in ((0, 0), (1, 1)) or here != values.count:
+    if disks != (0, 0) or here != values.count:
         detail = f"the archive claims to be one of several: disks {disks}, {here} of {values.count}"
         log.add("zip_multi_disk", detail, offset=values.tail)
     return values

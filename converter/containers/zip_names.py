@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
     from converter.containers.zip_structures import AnomalyLog
 
-_PATTERN: Final = r"^/|^[A-Za-z]:|\\|//|^\.{1,2}(?:/|$)|/\.{1,2}(?:/|$)|[%s]|^$"
-_UNSAFE: Final = re.compile(_PATTERN % r"\x00-\x1f\x7f")
-_SUSPECT: Final = re.compile(_PATTERN % r"\x00-\x09\x0b-\x1f\x7f", re.MULTILINE)
+_UNSAFE: Final = re.compile(
+    r"^/|^[A-Za-z]:|\\|//|(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f]|^$",
+)
+# One of these is in every text of lines in which some line is unsafe, control characters apart.
+_TELLTALES: Final = (
+    "\\", ":", "//", "\n/", "\n\n", "\n./", "\n../",
+    "/./", "/../", "\n.\n", "\n..\n", "/.\n", "/..\n",
+)  # fmt: skip
 
 
 def note_names(names: Sequence[str], log: AnomalyLog) -> None:
@@ -38,8 +43,8 @@ def _folded(names: list[str]) -> list[str]:
 
 def _note_unsafe(names: Sequence[str], log: AnomalyLog) -> None:
     """Search all names as lines of one text, and one by one only if something is there."""
-    lines = "\n".join(names)
-    if lines.count("\n") == len(names) - 1 and not _SUSPECT.search(lines):
+    text = "\n".join(["", *names, ""])
+    if "".join(names).isprintable() and not any(telltale in text for telltale in _TELLTALES):
         return
     for name in names:
         if _UNSAFE.search(name):

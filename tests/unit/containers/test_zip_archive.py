@@ -14,6 +14,8 @@ from converter.byteio.source import MemorySource
 from converter.containers import zip_archive
 from converter.containers.records import Archive
 from converter.containers.zip_archive import check_crc, read_zip
+from converter.containers.zip_names import note_names
+from converter.containers.zip_structures import AnomalyLog
 from converter.errors import ContainerError, DepickleError, LimitError, UnsupportedError
 from converter.limits import Limits
 from tests.support.zip_builder import Member, ZipBuilder, honest_members
@@ -96,7 +98,7 @@ LIES |= {
 }  # fmt: skip
 UNREADABLE = frozenset({
     "zip64_field_missing", "zip_local_header_missing", "zip_payload_outside", "zip_encrypted",
-    "zip_patch_data", "zip_unknown_method", "zip_stored_sizes_differ", "zip_inflate_limit",
+    "zip_patch_data", "zip_unknown_method", "zip_inflate_limit",
 })  # fmt: skip
 ON_DEMAND = frozenset({"zip_crc_not_computed", "zip_crc_differs", "zip_deflate_leftover"})
 
@@ -178,6 +180,13 @@ def test_prefix_with_and_without_shifted_offsets() -> None:
 def test_flag_in_the_local_header_alone_hides_nothing() -> None:
     # https://github.com/advisories/GHSA-w8jq-xcqf-f792
     archive = read(LIES["zip_local_flags_differ"].build())
+    assert archive.records[1].data.read_at(0, len(PAYLOAD)) == PAYLOAD
+
+
+@pytest.mark.parametrize("csize", [0, 5, len(PAYLOAD) + 1])
+def test_stored_record_has_the_length_that_torch_reads(csize: int) -> None:
+    archive = read(one(Member("r/a", PAYLOAD, central={"csize": csize})).build())
+    assert "zip_stored_sizes_differ" in codes(archive)
     assert archive.records[1].data.read_at(0, len(PAYLOAD)) == PAYLOAD
 
 
@@ -388,3 +397,16 @@ def test_flipped_and_truncated_archives(
 @given(st.binary(max_size=200))
 def test_noise_before_an_end_record(noise: bytes) -> None:
     exhaust(noise + FOUNDATION[0][-98:])
+
+
+@given(st.lists(st.text("ab./\\:\n\0", max_size=6), max_size=5))
+def test_names_are_searched_at_once_and_one_by_one_alike(names: list[str]) -> None:
+    at_once, alone = AnomalyLog(), AnomalyLog()
+    note_names(names, at_once)
+    for name in names:
+        note_names([name], alone)
+    unsafe = [
+        [anomaly.record for anomaly in log.anomalies() if anomaly.code == "zip_unsafe_name"]
+        for log in (at_once, alone)
+    ]
+    assert unsafe[0] == unsafe[1]

@@ -194,13 +194,11 @@ def test_nesting_of_every_container_stays_below_100_levels() -> None:
 
 
 def _json_depth(text: bytes) -> int:
+    brackets = text.translate(None, delete=bytes(set(range(256)) - set(b"[]{}")))
     depth = deepest = 0
-    for byte in text:
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
     return deepest
 
 

@@ -1,0 +1,130 @@
+"""depickle: PyTorch checkpoints to safetensors, without running the pickle inside.
+
+The verbs, all lazy until they are called::
+
+    ckpt = converter.open("run.pth.tar")
+    picture = converter.inspect("run.pth.tar")
+    report = converter.convert("run.pth.tar", "run.safetensors")
+    report = converter.verify("run.pth.tar", "run.safetensors")
+
+Nothing in a checkpoint is ever imported, called or evaluated by any of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from converter._version import __version__
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from converter.checkpoint.canonical import Checkpoint
+    from converter.conversion import ConversionSettings
+    from converter.progress import Progress
+    from converter.reporting.documents import (
+        ConversionReport,
+        InspectionReport,
+        VerificationReport,
+    )
+    from converter.writing.options import WriteOptions
+
+__all__ = ["__version__", "convert", "inspect", "open", "verify"]
+
+
+def open(path: str | PathLike[str]) -> Checkpoint:  # noqa: A001 - the verb of `converter.open`
+    """Open a checkpoint of any kind by reference: no tensor is read.
+
+    Close it, or use its tensors, through the `Checkpoint` that is returned.
+
+    Raises:
+        SourceError: it cannot be read.
+        FormatError: it is no checkpoint.
+    """
+    from converter.readers.opening import open_checkpoint
+
+    return open_checkpoint(path)
+
+
+def inspect(path: str | PathLike[str]) -> InspectionReport:
+    """Return the picture of a checkpoint: components, tensors, values, names in its pickle.
+
+    Raises:
+        SourceError: it cannot be read.
+        FormatError: it is no checkpoint.
+    """
+    from converter.reporting.inspection import inspection_report
+
+    checkpoint = open(path)
+    try:
+        return inspection_report(checkpoint)
+    finally:
+        checkpoint.close()
+
+
+def convert(
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    options: WriteOptions | None = None,
+    settings: ConversionSettings | None = None,
+    progress: Progress | None = None,
+) -> ConversionReport:
+    """Convert a checkpoint to safetensors and compare the result with it, bit for bit.
+
+    Args:
+        source: the checkpoint.
+        destination: a file ending in ``.safetensors``; a folder with ``options.folder``.
+        options: what to write and under which names; None for everything as it is.
+        settings: verification, replacing, limits; None for the defaults.
+        progress: told of bytes written and compared.
+
+    Raises:
+        SourceError: the source cannot be read.
+        FormatError: it is no checkpoint that can be read whole.
+        PlanError: the options do not fit it.
+        SinkError: the output cannot be written.
+    """
+    from converter.conversion import DEFAULT_SETTINGS, convert_checkpoint
+    from converter.writing.options import DEFAULT_OPTIONS
+
+    return convert_checkpoint(
+        source,
+        destination,
+        options=options or DEFAULT_OPTIONS,
+        settings=settings or DEFAULT_SETTINGS,
+        progress=progress,
+    )
+
+
+def verify(
+    source: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    options: WriteOptions | None = None,
+    settings: ConversionSettings | None = None,
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Compare two checkpoints, a converted one or any other kind, bit for bit.
+
+    Args:
+        source: what is expected.
+        output: what is there.
+        options: those the output was converted with, if there were any.
+        settings: limits, and whether torch is asked too.
+        progress: told of bytes compared.
+
+    Raises:
+        SourceError: a side cannot be read.
+        FormatError: a side is no checkpoint.
+        PlanError: the options do not fit the source.
+    """
+    from converter.conversion import DEFAULT_SETTINGS, verify_files
+
+    return verify_files(
+        source,
+        output,
+        options=options,
+        settings=settings or DEFAULT_SETTINGS,
+        progress=progress,
+    )

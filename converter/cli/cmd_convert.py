@@ -1,0 +1,56 @@
+"""``depickle convert``: a checkpoint to verified safetensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import converter
+from converter.cli.exit_codes import ExitCode
+from converter.cli.output_options import (
+    format_option,
+    quiet_options,
+    selection_options,
+    show,
+    write_options,
+)
+from converter.cli.progress_bar import progress_for
+from converter.conversion import SUFFIX, ConversionSettings
+from converter.reporting.text import conversion_text
+
+
+@click.command("convert", short_help="To safetensors, verified.")
+@click.argument("source", metavar="SRC", type=click.Path())
+@click.argument("destination", metavar="DST", type=click.Path())
+@selection_options
+@click.option("--no-verify", is_flag=True, help="Do not read and compare both sides afterwards.")
+@click.option(
+    "--oracle",
+    type=click.Choice(["torch"]),
+    help="Also compare with torch.load(weights_only=True), where torch takes the file.",
+)
+@click.option("--replace", is_flag=True, help="Replace an existing output.")
+@format_option
+@quiet_options
+def cmd_convert(source: str, destination: str, **chosen: Any) -> int:  # noqa: ANN401 - click's
+    """Convert SRC to safetensors and compare the result with SRC, bit for bit.
+
+    DST.safetensors becomes one file; any other DST becomes a folder with one file for each
+    component. Nothing of SRC is executed, and SRC is not changed.
+    """
+    options = write_options(chosen, folder=not destination.endswith(SUFFIX))
+    settings = ConversionSettings(
+        verify=not chosen["no_verify"],
+        oracle=chosen["oracle"] == "torch",
+        replace=chosen["replace"],
+    )
+    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    report = converter.convert(
+        source, destination, options=options, settings=settings, progress=progress
+    )
+    if not chosen["quiet"]:
+        show(lambda: conversion_text(report), report, chosen["format_name"])
+    if report.verification is not None and not report.verification.identical:
+        return ExitCode.DIFFERS
+    return ExitCode.DONE

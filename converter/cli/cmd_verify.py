@@ -1,0 +1,52 @@
+"""``depickle verify``: two checkpoints, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import converter
+from converter.cli.exit_codes import ExitCode
+from converter.cli.output_options import (
+    format_option,
+    quiet_options,
+    selection_options,
+    show,
+    write_options,
+)
+from converter.cli.progress_bar import progress_for
+from converter.conversion import ConversionSettings
+from converter.reporting.text import verification_text
+from converter.writing.options import WriteOptions
+
+
+@click.command("verify", short_help="Bit for bit, by reading both again.")
+@click.argument("source", metavar="SRC", type=click.Path())
+@click.argument("output", metavar="DST", type=click.Path())
+@selection_options
+@click.option(
+    "--oracle",
+    type=click.Choice(["torch"]),
+    help="Also compare SRC with torch.load(weights_only=True), where torch takes the file.",
+)
+@format_option
+@quiet_options
+def cmd_verify(source: str, output: str, **chosen: Any) -> int:  # noqa: ANN401 - click's
+    """Compare SRC with DST, bit for bit: its conversion, or any other checkpoint.
+
+    Give the options that DST was converted with, if there were any.
+    """
+    options = write_options(chosen, folder=Path(output).is_dir())
+    settings = ConversionSettings(oracle=chosen["oracle"] == "torch")
+    report = converter.verify(
+        source,
+        output,
+        options=None if options == WriteOptions(folder=options.folder) else options,
+        settings=settings,
+        progress=progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"])),
+    )
+    if not chosen["quiet"]:
+        show(lambda: verification_text(report), report, chosen["format_name"])
+    return ExitCode.DONE if report.identical else ExitCode.DIFFERS

@@ -1,0 +1,116 @@
+"""What several commands have in common: format, progress, and what to write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from converter.writing.options import WriteOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+
+def format_option(command: _Command) -> _Command:
+    """Add ``--format text|json``."""
+    return click.option(
+        "--format",
+        "format_name",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How the result is printed.",
+    )(command)
+
+
+def quiet_options(command: _Command) -> _Command:
+    """Add ``-q`` and ``--no-progress``."""
+    command = click.option("-q", "--quiet", is_flag=True, help="Print no result, only errors.")(
+        command
+    )
+    return click.option("--no-progress", is_flag=True, help="Show no progress bar.")(command)
+
+
+def selection_options(command: _Command) -> _Command:
+    """Add the options that choose and name tensors."""
+    for add in reversed(
+        (
+            click.option(
+                "--component",
+                "components",
+                multiple=True,
+                metavar="NAME",
+                help="Only this component; may be repeated.",
+            ),
+            click.option(
+                "--strip-prefix",
+                "strip_prefixes",
+                multiple=True,
+                metavar="PREFIX",
+                help="Take this leading part off names; may be repeated.",
+            ),
+            click.option(
+                "--rename",
+                "renames",
+                multiple=True,
+                metavar="OLD=NEW",
+                help="Rename a tensor, or a leading part of names; may be repeated.",
+            ),
+            click.option(
+                "--include",
+                multiple=True,
+                metavar="GLOB",
+                help="Only tensors whose name matches; may be repeated.",
+            ),
+            click.option(
+                "--exclude",
+                multiple=True,
+                metavar="GLOB",
+                help="No tensor whose name matches; may be repeated.",
+            ),
+            click.option(
+                "--plain",
+                is_flag=True,
+                help='Metadata {"format": "pt"} and nothing else: no document, no aliases.',
+            ),
+        )
+    ):
+        command = add(command)
+    return command
+
+
+def write_options(chosen: dict[str, Any], *, folder: bool) -> WriteOptions:
+    """Return what the selection options say; takes its own entries out of `chosen`.
+
+    Raises:
+        click.UsageError: a rename is not of the form OLD=NEW.
+    """
+    renames = []
+    for text in chosen.pop("renames"):
+        old, separator, new = text.partition("=")
+        if not (old and separator):
+            msg = f"--rename takes OLD=NEW, not {text!r}"
+            raise click.UsageError(msg)
+        renames.append((old, new))
+    components = chosen.pop("components")
+    return WriteOptions(
+        components=components or None,
+        strip_prefixes=chosen.pop("strip_prefixes"),
+        renames=tuple(renames),
+        include=chosen.pop("include"),
+        exclude=chosen.pop("exclude"),
+        plain=chosen.pop("plain"),
+        folder=folder,
+    )
+
+
+def show(text: Callable[[], str], document: msgspec.Struct, format_name: str) -> None:
+    """Print a result on standard output, as text or as its document."""
+    if format_name == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    else:
+        click.echo(text())

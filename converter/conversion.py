@@ -1,0 +1,338 @@
+"""One checkpoint, from path to verified output."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from converter.byteio.local import FileSource
+from converter.checkpoint.document import document_to_json, encode_planned
+from converter.checkpoint.document_types import Encoding, OutputTensor
+from converter.containers.detection import detect
+from converter.errors import PlanError, SinkError
+from converter.limits import DEFAULT_LIMITS, Limits
+from converter.progress import SilentProgress
+from converter.readers.opening import open_checkpoint
+from converter.reporting.documents import (
+    ConversionReport,
+    LeftOut,
+    OutputFile,
+    VerificationReport,
+    observation,
+)
+from converter.reporting.inspection import component_line, note_lines, source_facts
+from converter.reporting.verification import oracle_text, verification_report
+from converter.verification.header import read_header
+from converter.verification.torch_oracle import compare_with_torch
+from converter.verification.verifier import ExpectedTensor, verify_checkpoints, verify_output
+from converter.writing.document import attach_document
+from converter.writing.options import DEFAULT_OPTIONS, WriteOptions
+from converter.writing.output import write_output
+from converter.writing.plan import plan_output
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from converter.checkpoint.canonical import Checkpoint
+    from converter.checkpoint.tensor import TensorRef
+    from converter.progress import Progress
+    from converter.writing.layout import OutputPlan
+
+SUFFIX: Final = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionSettings:
+    """How a conversion runs, apart from what it writes.
+
+    Attributes:
+        verify: whether source and output are read again and compared, before the output appears.
+        oracle: whether torch is asked as well, where it is installed.
+        replace: whether an existing output may be replaced.
+        limits: the caps in force.
+    """
+
+    verify: bool = True
+    oracle: bool = False
+    replace: bool = False
+    limits: Limits = DEFAULT_LIMITS
+
+
+DEFAULT_SETTINGS: Final = ConversionSettings()
+
+
+def convert_checkpoint(
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    options: WriteOptions = DEFAULT_OPTIONS,
+    settings: ConversionSettings = DEFAULT_SETTINGS,
+    progress: Progress | None = None,
+) -> ConversionReport:
+    """Convert a checkpoint to safetensors, and check the result against it.
+
+    Args:
+        source: the checkpoint.
+        destination: a file that ends in ``.safetensors``; with ``options.folder``, a folder.
+        options: what to write, and under which names.
+        settings: how to go about it.
+        progress: told of bytes written and compared.
+
+    Returns:
+        What was done. When the check finds a difference, the report says so
+        (``report.verification.identical``) and nothing is left under `destination`.
+
+    Raises:
+        SourceError: the source cannot be read, or changed while it was read.
+        FormatError: it is no checkpoint that can be read whole.
+        PlanError: the options do not fit the checkpoint.
+        SinkError: the output cannot be written, or exists and may not be replaced.
+    """
+    target = Path(destination)
+    _check_target(target, folder=options.folder, replace=settings.replace)
+    checkpoint = open_checkpoint(source, limits=settings.limits)
+    try:
+        if checkpoint.opened.error is not None:
+            raise checkpoint.opened.error
+        plan = planned(checkpoint, target.name, options, settings.limits)
+        write_output(
+            plan, target, replace=settings.replace, progress=progress, limits=settings.limits
+        )
+        _check_source(checkpoint)
+        verification = None
+        if settings.verify:
+            verification = check_output(checkpoint, plan, target, settings, progress)
+            if not verification.identical:
+                _withdraw(target, plan)
+        return _report(checkpoint, plan, target, verification)
+    finally:
+        checkpoint.close()
+
+
+def planned(
+    checkpoint: Checkpoint, file_name: str, options: WriteOptions, limits: Limits
+) -> OutputPlan:
+    """Return the plan of an output with its document.
+
+    Raises:
+        PlanError: the options do not fit the checkpoint.
+    """
+    plan = plan_output(checkpoint, options, limits, file_name=file_name)
+    if options.plain:
+        return plan
+    return attach_document(plan, _document_text(checkpoint, plan), limits)
+
+
+def check_output(
+    checkpoint: Checkpoint,
+    plan: OutputPlan,
+    target: Path,
+    settings: ConversionSettings,
+    progress: Progress | None,
+) -> VerificationReport:
+    """Read source and output again and compare them as planned."""
+    with ExitStack() as stack:
+        outputs = {
+            name: stack.enter_context(FileSource(path))
+            for name, path in output_paths(plan, target).items()
+        }
+        found = verify_output(
+            expected_tensors(plan), outputs, progress or SilentProgress(), settings.limits
+        )
+    oracle = None
+    if settings.oracle:
+        oracle = compare_with_torch(checkpoint.source.name, checkpoint, settings.limits)
+    report = verification_report(checkpoint.source.name, str(target), found)
+    return report if oracle is None else oracle_text(report, oracle)
+
+
+def verify_files(
+    source: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    options: WriteOptions | None = None,
+    settings: ConversionSettings = DEFAULT_SETTINGS,
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Compare a checkpoint with its conversion, or with any other checkpoint.
+
+    An output of this package is held against the plan that its conversion followed, so that
+    nothing may be missing, extra or named otherwise. Two other checkpoints are compared tensor by
+    tensor.
+
+    Args:
+        source: what is expected.
+        output: what is there: a safetensors file, a folder of them, or any checkpoint.
+        options: those of the conversion; None when there were none.
+        settings: limits, and whether torch is asked too.
+        progress: told of bytes compared.
+
+    Raises:
+        SourceError: a side cannot be read.
+        FormatError: a side is no checkpoint that can be read whole.
+        PlanError: the options do not fit the source.
+    """
+    checkpoint = open_checkpoint(source, limits=settings.limits)
+    try:
+        if checkpoint.opened.error is not None:
+            raise checkpoint.opened.error
+        target = Path(output)
+        plan = _plan_of_output(checkpoint, target, options, settings.limits)
+        if plan is not None:
+            return check_output(checkpoint, plan, target, settings, progress)
+        other = open_checkpoint(output, limits=settings.limits)
+        try:
+            if other.opened.error is not None:
+                raise other.opened.error
+            found = verify_checkpoints(checkpoint, other, progress, settings.limits)
+        finally:
+            other.close()
+        return verification_report(checkpoint.source.name, str(target), found)
+    finally:
+        checkpoint.close()
+
+
+def _plan_of_output(
+    checkpoint: Checkpoint, target: Path, options: WriteOptions | None, limits: Limits
+) -> OutputPlan | None:
+    """Return the plan that an output followed; None for what is no output of ours.
+
+    Given options decide. Without them the plan whose tensor names the output has is taken: one
+    with aliases, or a plain one.
+    """
+    if target.is_dir():
+        if not any(target.glob(f"*{SUFFIX}")):
+            return None
+        return plan_output(checkpoint, replace(options or DEFAULT_OPTIONS, folder=True), limits)
+    names = _safetensors_names(target, limits)
+    if names is None:
+        return None
+    if options is not None:
+        return plan_output(checkpoint, options, limits, file_name=target.name)
+    plans = []
+    for plain in (False, True):
+        with suppress(PlanError):
+            one = WriteOptions(plain=plain)
+            plans.append(plan_output(checkpoint, one, limits, file_name=target.name))
+    for plan in plans:
+        if {entry.name for file in plan.files for entry in file.entries} == names:
+            return plan
+    return plans[0] if _is_ours(target, limits) else None
+
+
+def _safetensors_names(path: Path, limits: Limits) -> set[str] | None:
+    """Return the tensor names of a safetensors file; None for another kind of file."""
+    with FileSource(path) as source:
+        if detect(source).kind != "safetensors":
+            return None
+        return set(read_header(source, limits).tensors)
+
+
+def _is_ours(path: Path, limits: Limits) -> bool:
+    with FileSource(path) as source:
+        return any(key.startswith("depickle.") for key in read_header(source, limits).metadata)
+
+
+def expected_tensors(plan: OutputPlan) -> list[ExpectedTensor]:
+    """Return what the outputs of a plan must hold."""
+    expected = []
+    for file in plan.files:
+        expected += [
+            ExpectedTensor(entry.source_name, file.file_name, entry.name, entry.tensor)
+            for entry in file.entries
+        ]
+        expected += [
+            ExpectedTensor(
+                alias.source_name, file.file_name, alias.name, alias.tensor, alias.kept
+            )
+            for alias in file.alias_plans
+        ]
+    return expected
+
+
+def output_paths(plan: OutputPlan, target: Path) -> dict[str, Path]:
+    """Return file name in the plan → path on disk."""
+    if plan.folder:
+        return {file.file_name: target / file.file_name for file in plan.files}
+    return {plan.files[0].file_name: target}
+
+
+def _check_target(target: Path, *, folder: bool, replace: bool) -> None:
+    """Refuse before any work what would be refused after it."""
+    if not folder and target.suffix != SUFFIX:
+        msg = f"output of no known kind: {target}: expected a name ending in {SUFFIX}, or a folder"
+        raise PlanError(msg)
+    if target.exists() and not replace:
+        msg = f"output exists: {target}: expected a new name, or leave to replace it"
+        raise SinkError(msg)
+
+
+def _check_source(checkpoint: Checkpoint) -> None:
+    if isinstance(checkpoint.source, FileSource):
+        checkpoint.source.check_unchanged()
+
+
+def _withdraw(target: Path, plan: OutputPlan) -> None:
+    """Remove an output that is not what it should be."""
+    for path in output_paths(plan, target).values():
+        path.unlink(missing_ok=True)
+    if plan.sidecar is not None:
+        folder = target if plan.folder else target.parent
+        (folder / plan.sidecar.file_name).unlink(missing_ok=True)
+    if plan.folder:
+        target.rmdir()
+
+
+def _document_text(checkpoint: Checkpoint, plan: OutputPlan) -> str:
+    """Return the document of an output as JSON text."""
+    outputs: dict[TensorRef, OutputTensor] = {}
+    aliases: dict[str, str] = {}
+    for file in plan.files:
+        # The document of a folder stands beside the files, not in one of them.
+        where = file.file_name if plan.folder else None
+        by_name: dict[str, OutputTensor] = {}
+        for entry in file.entries:
+            encoding = None
+            if entry.encoding is not None:
+                encoding = Encoding("bitcast", entry.dtype, list(entry.shape))
+            by_name[entry.name] = OutputTensor(entry.name, where, encoding)
+            outputs[entry.tensor] = by_name[entry.name]
+        for alias in file.alias_plans:
+            outputs[alias.tensor] = by_name[alias.kept]
+            aliases[alias.name] = alias.kept
+    document = encode_planned(checkpoint, outputs, aliases=aliases)
+    return document_to_json(document).decode()
+
+
+def _report(
+    checkpoint: Checkpoint,
+    plan: OutputPlan,
+    target: Path,
+    verification: VerificationReport | None,
+) -> ConversionReport:
+    entries = [entry for file in plan.files for entry in file.entries]
+    return ConversionReport(
+        source=source_facts(checkpoint.opened),
+        style=checkpoint.style,
+        layout=checkpoint.layout,
+        components=[component_line(component) for component in checkpoint.components],
+        outputs=[
+            OutputFile(path=str(path), nbytes=file.nbytes, tensors=len(file.entries))
+            for file, path in zip(plan.files, output_paths(plan, target).values(), strict=True)
+        ],
+        tensors=len(entries),
+        nbytes=sum(entry.nbytes for entry in entries),
+        aliases=_aliases(plan),
+        renamed={change.name: change.source_name for change in plan.renamed},
+        encodings={e.name: e.encoding for e in entries if e.encoding is not None},
+        left_out=[LeftOut(name=item.source_name, reason=item.reason) for item in plan.left_out],
+        notes=note_lines(checkpoint.notes),
+        anomalies=[observation(anomaly) for anomaly in checkpoint.opened.anomalies],
+        verification=verification,
+    )
+
+
+def _aliases(plan: OutputPlan) -> dict[str, str]:
+    return {name: kept for file in plan.files for name, kept in file.aliases.items()}

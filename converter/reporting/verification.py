@@ -1,0 +1,56 @@
+"""Makes the document of a verification from what the verifier and the oracle found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from converter.reporting.documents import DifferenceLine, VerificationReport
+
+if TYPE_CHECKING:
+    from converter.verification.differences import Difference
+    from converter.verification.torch_oracle import OracleReport
+    from converter.verification.verifier import VerificationReport as Found
+
+
+def verification_report(source: str, output: str, found: Found) -> VerificationReport:
+    """Return the document for what comparing two sides found."""
+    return VerificationReport(
+        source=source,
+        output=output,
+        identical=found.identical,
+        tensors=found.tensor_count,
+        nbytes=found.nbytes,
+        differences=[_line(difference) for difference in found.differences],
+        difference_count=found.difference_count,
+    )
+
+
+def oracle_text(report: VerificationReport, oracle: OracleReport) -> VerificationReport:
+    """Return the document with the oracle's word added; a disagreement is a difference."""
+    text = f"{oracle.verdict}, {oracle.tensor_count} tensors compared"
+    if oracle.reason:
+        text = oracle.reason
+    elif oracle.skipped:
+        text += f", {len(oracle.skipped)} of other kinds skipped"
+    return msgspec.structs.replace(
+        report,
+        oracle=text,
+        identical=report.identical and not oracle.differences,
+        differences=[*report.differences, *(_line(item) for item in oracle.differences)],
+        difference_count=report.difference_count + len(oracle.differences),
+    )
+
+
+def _line(difference: Difference) -> DifferenceLine:
+    where = f"element {list(difference.index)}" if difference.index is not None else ""
+    if difference.offset is not None:
+        where += f" at byte {difference.offset}"
+    wants = f"expected {difference.expected or 'nothing'}, found {difference.found or 'nothing'}"
+    more = f" ({difference.count} elements differ)" if difference.count > 1 else ""
+    return DifferenceLine(
+        tensor=difference.name or difference.file,
+        kind=str(difference.kind),
+        detail=f"{where}: {wants}{more}" if where else f"{wants}{more}",
+    )

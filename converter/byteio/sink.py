@@ -56,8 +56,8 @@ class AtomicFile:
         Raises:
             SinkError: the target exists (without `replace`), is a folder, or cannot be created.
         """
-        _check_target(self.path, replace=self.replace, folder=False)
         temporaries.remove_abandoned(self.path)
+        _check_target(self.path, replace=self.replace, folder=False)
         temporary = temporaries.temporary_path(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
@@ -80,8 +80,8 @@ class AtomicFile:
             SinkError: publishing failed, or the target has appeared meanwhile.
         """
         try:
-            if kind is None:
-                self._publish()
+            if kind is None and self._temporary is not None:
+                self._publish(self._temporary)
         except OSError as failure:
             raise _sink_error(self.path, failure) from failure
         finally:
@@ -136,15 +136,13 @@ class AtomicFile:
                 full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 raise _sink_error(self.path, full) from error
 
-    def _publish(self) -> None:
-        if self._temporary is None:
-            return
+    def _publish(self, temporary: Path) -> None:
         os.fsync(self.descriptor)
         if self.replace:
-            os.replace(self._temporary, self.path)  # noqa: PTH105 - beside os.link
+            os.replace(temporary, self.path)  # noqa: PTH105 - beside os.link
             self._temporary = None
         else:
-            self._link(self._temporary)
+            self._link(temporary)
         _fsync_folder(self.path.parent)
 
     def _link(self, temporary: Path) -> None:
@@ -155,7 +153,9 @@ class AtomicFile:
             if error.errno not in _NO_LINKS:
                 raise
             renaming.rename_new(os.fspath(temporary), os.fspath(self.path))
-            self._temporary = None
+        else:
+            temporaries.remove(temporary)
+        self._temporary = None
 
     def _discard(self) -> None:
         """Close, and remove the temporary name if it is still there."""

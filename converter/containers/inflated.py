@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-import weakref
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from converter.byteio.local import FileSource
 from converter.byteio.source import ByteSource, MemorySource
 from converter.errors import ContainerError, SourceError
 
@@ -39,7 +40,6 @@ class InflatedSource(ByteSource):
     """
 
     __slots__ = (
-        "__weakref__",
         "_consumed",
         "_decoder",
         "_failure",
@@ -189,7 +189,7 @@ class InflatedSource(ByteSource):
         if self.nbytes <= _IN_MEMORY_NBYTES:
             spool: ByteSource = MemorySource(b"".join(self._pieces()), self.name)
         else:
-            spool = _SpoolSource(self.nbytes, self.name, self._pieces())
+            spool = _spool_to_file(self._pieces(), self.name)
         self._piece = b""
         return spool
 
@@ -203,43 +203,27 @@ class InflatedSource(ByteSource):
             spool.close()
 
 
-class _SpoolSource(ByteSource):
-    """Bytes in an anonymous temporary file."""
+def _spool_to_file(pieces: Iterator[bytes], name: str) -> ByteSource:
+    """Write `pieces` to a temporary file without a name."""
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="depickle-")
+    except OSError as error:
+        raise _spool_error(name, error) from error
+    try:
+        Path(path).unlink()
+        for piece in pieces:
+            _write_all(descriptor, piece)
+    except OSError as error:
+        os.close(descriptor)
+        raise _spool_error(name, error) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return FileSource.adopt(descriptor, name)
 
-    __slots__ = ("__weakref__", "_closer", "_descriptor")
 
-    def __init__(self, nbytes: int, name: str, pieces: Iterator[bytes]) -> None:
-        self.name = name
-        self.nbytes = nbytes
-        try:
-            descriptor, path = tempfile.mkstemp(prefix="depickle-")
-            self._descriptor = descriptor
-            self._closer = weakref.finalize(self, os.close, descriptor)
-            os.unlink(path)  # noqa: PTH108 - mkstemp gives a string
-            for piece in pieces:
-                _write_all(descriptor, piece)
-        except OSError as error:
-            msg = f"cannot unpack to a temporary file: {name}: {error}"
-            raise SourceError(msg) from error
-
-    def _read(self, offset: int, nbytes: int) -> bytes:
-        try:
-            parts = []
-            while nbytes:
-                part = os.pread(self._descriptor, nbytes, offset)
-                if not part:
-                    msg = f"temporary file became shorter: {self.name}, offset {offset}"
-                    raise SourceError(msg)
-                parts.append(part)
-                offset += len(part)
-                nbytes -= len(part)
-        except OSError as error:
-            msg = f"cannot read the temporary file: {self.name}: {error}"
-            raise SourceError(msg) from error
-        return b"".join(parts)
-
-    def close(self) -> None:
-        self._closer()
+def _spool_error(name: str, error: OSError) -> SourceError:
+    return SourceError(f"cannot unpack to a temporary file: {name}: {error.strerror}")
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:

@@ -75,7 +75,7 @@ from converter.containers.inflated import InflatedSource
 from converter.containers.records import Archive, BrokenSource, Record
 from converter.containers.zip_directory import DirectoryParser
 from converter.containers.zip_end import read_directory
-from converter.containers.zip_local import LocalReader, Placed
+from converter.containers.zip_local import UNKNOWN, LocalReader, Placed
 from converter.containers.zip_names import note_names
 from converter.containers.zip_structures import (
     END,
@@ -88,7 +88,7 @@ from converter.containers.zip_structures import (
     AnomalyLog,
     Entry,
 )
-from converter.errors import FormatError, LimitError
+from converter.errors import LimitError
 from converter.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ def _record(
     if compressed and problem is None:
         problem = _inflate_problem(source, entry, log, limits)
     data: ByteSource
-    if problem is not None or payload_offset is None:
-        problem = problem or FormatError("zip record cannot be read", record=entry.name)
+    if problem is not None:
         data = BrokenSource(name, entry.usize, problem)
     else:
         data = WindowSource(source, payload_offset, entry.csize, name)
@@ -176,7 +175,7 @@ def _record(
         data,
         compressed,
         entry.crc if entry.crc or not entry.usize else None,
-        payload_offset,
+        payload_offset if payload_offset != UNKNOWN else None,
         entry.csize,
         entry.header_offset,
         problem,
@@ -205,16 +204,15 @@ def _note_gaps(
     source: ByteSource, directory: Directory, gaps: list[tuple[int, int]], log: AnomalyLog
 ) -> None:
     """Note the bytes that neither a record nor the directory nor the end records own."""
+    position = directory.stop
+    behind: list[tuple[int, int]] = []
     ends = directory.end_offset
-    if directory.tail != ends:
-        expected = ends - LOCATOR.size - END64.size
-        behind = [(directory.stop, directory.tail), (directory.tail + END64.size, expected)]
-        if directory.tail == expected:
-            behind = behind[:1]
-        else:
-            behind[1] = (directory.tail + END64.size, ends - LOCATOR.size)
-    else:
-        behind = [(directory.stop, ends)]
+    if directory.tail != ends:  # a ZIP64 end record, usually right here, and its locator
+        if directory.tail >= position:
+            behind.append((position, directory.tail))
+            position = directory.tail + END64.size
+        ends -= LOCATOR.size
+    behind.append((position, ends))
     for start, stop in (*gaps, *behind):
         if start < stop:
             _note_gap(source, start, stop, log)

@@ -33,9 +33,10 @@ _DESCRIPTOR_MAX_NBYTES: Final = 24
 _HEADER_GUESS_NBYTES: Final = LOCAL.size + 256
 
 
-# Where one payload starts (None if it cannot be read), one past the last byte that belongs to the
-# record, its descriptor included, and why the payload cannot be read, if so.
-Placed: TypeAlias = tuple[int | None, int, FormatError | None]
+UNKNOWN: Final = -1
+# Where one payload starts (or UNKNOWN, and then there is a problem), one past the last byte that
+# belongs to the record, its descriptor included, and why the payload cannot be read, if so.
+Placed: TypeAlias = tuple[int, int, FormatError | None]
 
 # The local header without version, time and date; the data descriptor in its usual form.
 _UNPACK_LOCAL: Final = struct.Struct("<4s2xHH4xLLLHH").unpack_from
@@ -109,7 +110,7 @@ class LocalReader:
         """
         entries = self._entries
         order = sorted(range(len(entries)), key=lambda index: entries[index].header_offset)
-        placed: list[Placed] = [(None, 0, None)] * len(entries)
+        placed: list[Placed] = [(UNKNOWN, 0, None)] * len(entries)
         gaps: list[tuple[int, int]] = []
         covered = 0
         boundaries = [*(entries[index].header_offset for index in order[1:]), directory_start]
@@ -119,7 +120,7 @@ class LocalReader:
             placed[index] = payload_offset, stop, _ = self._place_one(entry, boundary)
             if start > covered:
                 gaps.append((covered, min(start, directory_start)))
-            elif start < covered and payload_offset is not None:
+            elif start < covered and payload_offset != UNKNOWN:
                 detail = f"the record at {start} starts before the previous one ends, at {covered}"
                 self._log.add("zip_overlap", detail, record=entry.name)
             covered = max(covered, stop)
@@ -147,8 +148,10 @@ class LocalReader:
         payload_offset = offset + LOCAL.size + name_nbytes + extra_nbytes
         start += LOCAL.size
         deferred = flags & FLAG_DEFERRED
-        if blocks.block[start : start + name_nbytes] != raw_name or (
-            claims != entry[2:7] and not (deferred and claims == (flags, method, 0, 0, 0))
+        if (
+            name_nbytes != len(raw_name)
+            or blocks.block[start : start + name_nbytes] != raw_name
+            or (claims != entry[2:7] and not (deferred and claims == (flags, method, 0, 0, 0)))
         ):
             self._compare(entry, claims, name_nbytes, extra_nbytes)
         stop = payload_offset + csize
@@ -168,7 +171,7 @@ class LocalReader:
         )
         detail = f"the directory points to {entry.header_offset}, where no local header is"
         self._log.add("zip_local_header_missing", detail, record=entry.name)
-        return None, max(0, entry.header_offset), entry.problem or problem
+        return UNKNOWN, max(0, entry.header_offset), entry.problem or problem
 
     def _cut(self, entry: Entry, payload_offset: int, stop: int) -> Placed:
         missing = stop - self._source.nbytes
@@ -181,7 +184,7 @@ class LocalReader:
         )
         detail = f"{missing} bytes of its {entry.csize} lie behind the end of the file"
         self._log.add("zip_payload_outside", detail, record=entry.name)
-        return None, self._source.nbytes, entry.problem or problem
+        return UNKNOWN, self._source.nbytes, entry.problem or problem
 
     def _compare(
         self,

@@ -410,3 +410,81 @@ def test_names_are_searched_at_once_and_one_by_one_alike(names: list[str]) -> No
         for log in (at_once, alone)
     ]
     assert unsafe[0] == unsafe[1]
+
+
+def test_longer_local_name_is_seen_at_the_end_of_a_block() -> None:
+    name = "r/" + "n" * 400
+    longer = {"name": name.encode() + b"x" * 60_000}
+    archive = read(one(Member(name, PAYLOAD, local=longer)).build())
+    assert codes(archive) == {"zip_local_name_differs"}
+    assert archive.records[1].data.read_at(0, len(PAYLOAD)) == PAYLOAD
+
+
+def test_offset_of_a_record_behind_the_end() -> None:
+    for offset in (0xFFFF_FFF0, 100_000):
+        archive = read(one(Member("r/a", PAYLOAD, central={"offset": offset})).build())
+        assert "zip_local_header_missing" in codes(archive)
+        assert archive.records[1].offset is None
+
+
+def test_directory_without_a_single_entry() -> None:
+    data = bytearray(ZipBuilder([Member("r/a", PAYLOAD)]).build())
+    at = data.index(b"PK\x01\x02")
+    data[at + 28 : at + 30] = b"\xff\xff"  # a name longer than the directory
+    with pytest.raises(ContainerError, match="cannot be read"):
+        read(bytes(data))
+
+
+def test_end_record_that_points_nowhere() -> None:
+    with pytest.raises(ContainerError, match="not found"):
+        read(zip_of(end={"offset": 3, "nbytes": 60}).build())
+
+
+def test_entry_on_another_disk() -> None:
+    archive = read(one(Member("r/a", PAYLOAD, central={"disk": 2})).build())
+    assert codes(archive) == {"zip_multi_disk"}
+
+
+def test_comment_of_an_entry() -> None:
+    assert codes(read(one(Member("r/a", b"", comment=b"x")).build())) == {"zip_comment"}
+
+
+def test_empty_record_marked_as_deferred_needs_no_descriptor() -> None:
+    flags = {"flags": 8}
+    members = [Member("r/a", b"", local=flags, central=flags), Member("r/b", b"1")]
+    assert read(ZipBuilder(members).build()).anomalies == ()
+
+
+def test_bytes_around_the_zip64_end_record() -> None:
+    data = bytearray(zip_of(zip64=True).build())
+    at = data.index(b"PK\x06\x06")
+    assert codes(read(bytes(data[:at] + b"stray" + data[at:]))) >= {"zip_gap"}
+    behind = bytes(data[: at + 56] + b"stray" + data[at + 56 :])
+    assert codes(read(behind)) == {"zip_gap", "zip64_locator_differs"}
+
+
+def test_large_gap_is_searched_at_both_ends() -> None:
+    gap = bytes(300_000)
+    archive = read(one(Member("r/a", PAYLOAD, before=gap)).build())
+    assert codes(archive) == {"zip_gap"}
+    assert "only zeros" in archive.anomalies[0].detail
+    archive = read(one(Member("r/a", PAYLOAD, before=gap + WHOLE)).build())
+    assert codes(archive) == {"zip_gap", "zip_orphan_record", "zip_concatenated"}
+
+
+def test_many_gaps_are_counted() -> None:
+    members = [Member(f"r/{index}", b"", before=b"x") for index in range(150)]
+    found = [anomaly.code for anomaly in read(ZipBuilder(members).build()).anomalies]
+    assert found.count("zip_gap") == 101
+
+
+def test_local_zip64_without_its_field() -> None:
+    sizes = {"csize": ONES, "usize": ONES}
+    archive = read(one(Member("r/a", PAYLOAD, local=sizes)).build())
+    assert codes(archive) == {"zip_local_sizes_differ"}
+
+
+def test_wide_descriptor_that_differs() -> None:
+    wrong = b"PK\x07\x08" + bytes(20)
+    members = [Member("r/a", PAYLOAD, descriptor=wrong), Member("r/b", b"")]
+    assert codes(read(ZipBuilder(members).build())) == {"zip_descriptor_differs"}

@@ -1,1 +1,1 @@
-"""Measurements: each module runs by itself and prints ratios, and none is part of the test suite."""
+"""Measurements: each module runs by itself and prints ratios; none is a test."""

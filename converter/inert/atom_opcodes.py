@@ -145,7 +145,17 @@ def _short_binunicode(processor: Processor, data: bytes, position: int) -> int:
 
 
 def _binunicode(processor: Processor, data: bytes, position: int) -> int:
-    return _counted_text(processor, data, position + 4, _uint4(data, position)[0])
+    # Written out, like nothing else: half of the operands of a checkpoint are these.
+    start = position + 4
+    nbytes: int = _uint4(data, position)[0]
+    stop = start + nbytes
+    if stop > len(data) or nbytes > processor.max_string_bytes:
+        return _counted_text(processor, data, start, nbytes)
+    try:
+        processor.stack.append(data[start:stop].decode())
+    except UnicodeDecodeError:
+        return _counted_text(processor, data, start, nbytes)
+    return stop
 
 
 def _binunicode8(processor: Processor, data: bytes, position: int) -> int:

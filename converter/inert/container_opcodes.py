@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from converter.inert.nodes import Node
     from converter.inert.processor import Handler, Processor
 
+_new: Final = object.__new__
+"""Makes a node without calling its `__init__`, which takes as long as everything else about it;
+for the few kinds that a checkpoint has by the million."""
+
 
 def _empty_tuple(processor: Processor, _data: bytes, position: int) -> int:
-    processor.stack.append(TupleNode(processor.origin + position, []))
+    node = _new(TupleNode)
+    node.offset = processor.origin + position
+    node.items = []
+    processor.stack.append(node)
     return position
 
 
@@ -33,7 +40,9 @@ def _tuple2(processor: Processor, _data: bytes, position: int) -> int:
     stack = processor.stack
     first = stack[-2]
     second = stack.pop()
-    stack[-1] = TupleNode(processor.origin + position, [first, second])
+    stack[-1] = node = _new(TupleNode)
+    node.offset = processor.origin + position
+    node.items = [first, second]
     return position
 
 
@@ -42,13 +51,18 @@ def _tuple3(processor: Processor, _data: bytes, position: int) -> int:
     first = stack[-3]
     third = stack.pop()
     second = stack.pop()
-    stack[-1] = TupleNode(processor.origin + position, [first, second, third])
+    stack[-1] = node = _new(TupleNode)
+    node.offset = processor.origin + position
+    node.items = [first, second, third]
     return position
 
 
 def _tuple(processor: Processor, _data: bytes, position: int) -> int:
     below = processor.metastack.pop()
-    below.append(TupleNode(processor.origin + position, processor.stack))
+    node = _new(TupleNode)
+    node.offset = processor.origin + position
+    node.items = processor.stack
+    below.append(node)
     processor.stack = below
     return position
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import gc
 import struct
 from contextlib import contextmanager
+from itertools import repeat
+from operator import length_hint
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import FormatError, LimitError, PickleError
@@ -76,7 +78,10 @@ def _collector_paused() -> Iterator[None]:
     """Pause the cyclic garbage collector.
 
     It runs each time some number of objects was made and walks those that live. The machine makes
-    millions and frees none, so all it finds is work: up to a third of the time.
+    millions and frees none, so all it finds is work: up to a third of the time. For the same
+    reason the new objects are then declared old, which freezing and thawing does without looking
+    at them; the next collection would otherwise begin by walking them all. Where a program has
+    frozen objects of its own, they stay frozen.
     """
     if not gc.isenabled():
         yield
@@ -85,6 +90,9 @@ def _collector_paused() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()
 
 
@@ -93,26 +101,31 @@ def _execute(processor: Processor) -> FormatError | None:
     graph = processor.graph
     limit = processor.limits.max_opcodes
     handlers = HANDLERS
-    count = 0
+    budget = repeat(None, limit)
     error: FormatError | None = None
     while error is None:
         data, origin, position = processor.data, processor.origin, 0
         try:
-            for count in range(count, limit):  # noqa: B007, B020 - goes on where the last window ended
+            for _ in budget:
                 position = handlers[data[position]](processor, data, position + 1)
-            count = limit
             error = LimitError("max_opcodes", allowed=limit, found=limit + 1)
         except StopReading as stop:
-            count += 1
             position = stop.position
             break
         except (IndexError, struct.error):
+            budget = _refunded(budget)
             error = _load_following(processor, data, origin, position)
         except (KeyError, ValueError, FormatError) as fault:
+            budget = _refunded(budget)
             error = _explain(fault, data[position])
-    graph.opcode_count = count
+    graph.opcode_count = limit - length_hint(budget)
     graph.stop = _offset(processor, data, origin, position)
     return error
+
+
+def _refunded(budget: repeat[None]) -> repeat[None]:
+    """Return the budget of an opcode more: the last one was not executed."""
+    return repeat(None, length_hint(budget) + 1)
 
 
 def _offset(processor: Processor, data: bytes, origin: int, position: int) -> int:

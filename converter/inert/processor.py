@@ -32,11 +32,12 @@ class Processor(Window):
         stack: the values since the last mark; the last one is the top.
         metastack: the stacks below the marks, the lowest first. An opcode that takes
             everything since the mark takes the whole list, and nothing is copied.
-        memo: a dict, so that a huge index costs no more than a small one.
+        memo: what was put under the indexes 0, 1, 2, …: picklers count them up.
+        far_memo: what was put under any other index, however large; none of them is in `memo`.
         after_build: what to call after a BUILD on a call.
     """
 
-    __slots__ = ("after_build", "memo", "metastack", "stack")
+    __slots__ = ("after_build", "far_memo", "memo", "metastack", "stack")
 
     def __init__(
         self,
@@ -52,7 +53,31 @@ class Processor(Window):
         self.after_build: Final = after_build
         self.stack: list[Node] = []
         self.metastack: list[list[Node]] = []
-        self.memo: dict[int, Node] = {}
+        self.memo: list[Node] = []
+        self.far_memo: dict[int, Node] = {}
+
+    def memoize(self, index: int) -> None:
+        """Put the top of the stack under `index`, which is not negative."""
+        top = self.stack[-1]
+        memo = self.memo
+        if index < len(memo):
+            memo[index] = top
+        elif index == len(memo):
+            memo.append(top)
+            self.far_memo.pop(index, None)
+        else:
+            self.far_memo[index] = top
+
+    def recall(self, index: int) -> Node:
+        """Return what was put under `index`.
+
+        Raises:
+            KeyError: nothing was.
+        """
+        try:
+            return self.memo[index]
+        except IndexError:
+            return self.far_memo[index]
 
     def leftover(self) -> list[Node]:
         """Return everything on the stack, the lowest value first, without the marks."""

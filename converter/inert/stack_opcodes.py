@@ -82,28 +82,37 @@ def _dup(processor: Processor, _data: bytes, position: int) -> int:
 
 
 def _binput(processor: Processor, data: bytes, position: int) -> int:
-    processor.memo[data[position]] = processor.stack[-1]
+    index = data[position]
+    memo = processor.memo
+    if index == len(memo) and not processor.far_memo:
+        memo.append(processor.stack[-1])
+    else:
+        processor.memoize(index)
     return position + 1
 
 
 def _long_binput(processor: Processor, data: bytes, position: int) -> int:
-    processor.memo[_uint4(data, position)[0]] = processor.stack[-1]
+    index = _uint4(data, position)[0]
+    memo = processor.memo
+    if index == len(memo) and not processor.far_memo:
+        memo.append(processor.stack[-1])
+    else:
+        processor.memoize(index)
     return position + 4
 
 
 def _memoize(processor: Processor, _data: bytes, position: int) -> int:
-    memo = processor.memo
-    memo[len(memo)] = processor.stack[-1]
+    processor.memoize(len(processor.memo) + len(processor.far_memo))
     return position
 
 
 def _binget(processor: Processor, data: bytes, position: int) -> int:
-    processor.stack.append(processor.memo[data[position]])
+    processor.stack.append(processor.recall(data[position]))
     return position + 1
 
 
 def _long_binget(processor: Processor, data: bytes, position: int) -> int:
-    processor.stack.append(processor.memo[_uint4(data, position)[0]])
+    processor.stack.append(processor.recall(_uint4(data, position)[0]))
     return position + 4
 
 
@@ -124,13 +133,13 @@ def _index(processor: Processor, data: bytes, position: int) -> tuple[int, int]:
 
 def _put(processor: Processor, data: bytes, position: int) -> int:
     index, position = _index(processor, data, position)
-    processor.memo[index] = processor.stack[-1]
+    processor.memoize(index)
     return position
 
 
 def _get(processor: Processor, data: bytes, position: int) -> int:
     index, position = _index(processor, data, position)
-    processor.stack.append(processor.memo[index])
+    processor.stack.append(processor.recall(index))
     return position
 
 

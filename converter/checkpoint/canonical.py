@@ -11,6 +11,7 @@ from converter.errors import DepickleError
 if TYPE_CHECKING:
     from converter.anomaly import Anomaly
     from converter.byteio.source import ByteSource
+    from converter.checkpoint.module_facts import ModuleFacts
     from converter.checkpoint.storage import Storage
     from converter.checkpoint.tensor import TensorRef
     from converter.checkpoint.values import CompositeTensor, Value
@@ -39,6 +40,7 @@ class Component:
         composites: name inside the component → tensor that torch keeps as several (sparse,
             quantised, …) or without data (meta); its parts stand in `tensors` as ``name.part``.
         class_name: the class it was pickled as, if it was an object.
+        module: of a model that was pickled as a whole object, how its names were recovered.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Component:
     tensors: dict[str, TensorRef]
     composites: dict[str, CompositeTensor] = field(default_factory=dict)
     class_name: str | None = None
+    module: ModuleFacts | None = None
 
     @property
     def nbytes(self) -> int:

@@ -15,8 +15,11 @@ from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.values import CompositeTensor, Value, children, is_atom
 from converter.dtypes import BY_NAME
 from converter.errors import LimitError
+from converter.readers.modules import MODULE_TABLES, is_module
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from converter.limits import Limits
 
 # Labels of structure that a person does not type: they do not show in names.
@@ -38,6 +41,17 @@ class Flattened:
     tensors: dict[str, TensorRef] = field(default_factory=dict)
     composites: dict[str, CompositeTensor] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, tensor: TensorRef) -> None:
+        """Keep a tensor under its name, or under a numbered one where that is taken."""
+        unused = name
+        while unused in self.tensors:
+            self._counts[name] = self._counts.get(name, 1) + 1
+            unused = f"{name}~{self._counts[name]}"
+        if unused != name:
+            self.changed[unused] = name
+        self.tensors[unused] = tensor
 
 
 class TensorMap:
@@ -64,9 +78,7 @@ class TensorMap:
             if isinstance(tensor, CompositeTensor):
                 flat.composites.setdefault(name, tensor)
                 continue
-            if name in flat.tensors:
-                name = _unused(name, flat)
-            flat.tensors[name] = tensor
+            flat.add(name, tensor)
         return flat
 
     def _walk(self, root: Value) -> list[tuple[tuple[str, ...], TensorRef | CompositeTensor]]:
@@ -97,7 +109,11 @@ class TensorMap:
             if inside:
                 on_path.add(id(value))
                 stack.append((path, None, id(value)))
-                stack.extend((_extended(path, label), child, 0) for label, child in reversed(inside))
+                shown = _shown_labels(value)
+                stack.extend(
+                    ((*path, label) if shown(label) else path, child, 0)
+                    for label, child in reversed(inside)
+                )
         return found
 
 
@@ -109,16 +125,10 @@ def tensor_of_storage(storage: Storage) -> TensorRef:
     return TensorRef(storage, dtype, (numel,), (1,), 0, class_name=name)
 
 
-def _extended(path: tuple[str, ...], label: str) -> tuple[str, ...]:
-    return path if label in _TRANSPARENT else (*path, label)
-
-
-def _unused(name: str, flat: Flattened) -> str:
-    number = 2
-    while f"{name}~{number}" in flat.tensors:
-        number += 1
-    flat.changed[f"{name}~{number}"] = name
-    return f"{name}~{number}"
+def _shown_labels(holder: Value) -> Callable[[str], bool]:
+    """Return which labels below a value show in names: not those of structure."""
+    hidden = _TRANSPARENT | MODULE_TABLES if is_module(holder) else _TRANSPARENT
+    return lambda label: label not in hidden
 
 
 def _values_leading_to_tensors(root: Value) -> set[int]:

@@ -6,10 +6,10 @@ usual names second. Nothing is taken away: what is no component of its own goes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from converter.checkpoint.canonical import Checkpoint, Component, ComponentKind, Note
+from converter.checkpoint.canonical import Checkpoint, ComponentKind
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.values import (
@@ -21,7 +21,10 @@ from converter.checkpoint.values import (
     as_text,
     label_of,
 )
-from converter.readers.flattening import Flattened, TensorMap
+from converter.readers.components import Part, component_of
+from converter.readers.flattening import TensorMap
+from converter.readers.modules import is_module
+from converter.readers.optimizer_objects import is_optimizer_object
 
 if TYPE_CHECKING:
     from converter.checkpoint.canonical import Opened
@@ -37,16 +40,6 @@ _SCHEDULER_KEYS: Final = frozenset({"last_epoch", "_step_count", "base_lrs", "_l
 _EXTRA: Final = "extra"
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A component before its tensors are named: see `Component` for the fields."""
-
-    name: str
-    kind: ComponentKind
-    path: tuple[str, ...]
-    value: Value
-
-
 def canonical(opened: Opened, limits: Limits) -> Checkpoint:
     """Return the canonical form of what a reader found.
 
@@ -58,36 +51,29 @@ def canonical(opened: Opened, limits: Limits) -> Checkpoint:
     notes = list(opened.notes)
     components = []
     for part in _with_unique_names(parts):
-        flat = tensors.flatten(part.value)
-        components.append(_component(part, flat))
-        notes.extend(
-            Note("name_changed", f"{part.name}: a second tensor called {old!r} is kept as {new!r}")
-            for new, old in flat.changed.items()
-        )
+        component, remarks = component_of(part, tensors, limits)
+        components.append(component)
+        notes.extend(remarks)
     return Checkpoint(opened, style, tuple(components), bare=bare, notes=tuple(notes))
 
 
-def _component(part: _Part, flat: Flattened) -> Component:
-    value = part.value
-    class_name = value.class_name if isinstance(value, InertValue) else None
-    return Component(
-        part.name, part.kind, part.path, value, flat.tensors, flat.composites, class_name
-    )
-
-
-def _parts_of(root: Value, tensors: TensorMap) -> tuple[str, list[_Part], bool]:
+def _parts_of(root: Value, tensors: TensorMap) -> tuple[str, list[Part], bool]:
     """Return the style, the parts, and whether names stand alone."""
     if isinstance(root, _TENSORS):
-        return "tensor", [_Part("tensor", ComponentKind.EXTRA, (), root)], True
-    if not tensors.leads_to_tensor(root):
-        return "values", [_Part(_EXTRA, ComponentKind.EXTRA, (), root)], True
+        return "tensor", [Part("tensor", ComponentKind.EXTRA, (), root)], True
+    if is_module(root):
+        return "module", [Part("model", ComponentKind.MODEL, (), root)], True
+    if is_optimizer_object(root):
+        return "object", [Part("optimizer", ComponentKind.OPTIMIZER, (), root)], True
+    if not tensors.leads_to_tensor(root) and not _modules_in(root):
+        return "values", [Part(_EXTRA, ComponentKind.EXTRA, (), root)], True
     if isinstance(root, MappingValue):
         if is_state_dict(root, tensors):
-            return "state_dict", [_Part("model", ComponentKind.MODEL, (), root)], True
+            return "state_dict", [Part("model", ComponentKind.MODEL, (), root)], True
         return _bundle(root, tensors)
     if isinstance(root, SequenceValue):
         return _sequence(root, tensors)
-    return "object", [_Part("object", ComponentKind.EXTRA, (), root)], True
+    return "object", [Part("object", ComponentKind.EXTRA, (), root)], True
 
 
 def is_state_dict(value: Value, tensors: TensorMap) -> bool:
@@ -103,10 +89,9 @@ def is_state_dict(value: Value, tensors: TensorMap) -> bool:
     return direct
 
 
-def _sequence(root: SequenceValue, tensors: TensorMap) -> tuple[str, list[_Part], bool]:
-    leading = [item for item in root.items if tensors.leads_to_tensor(item)]
-    if any(isinstance(item, _TENSORS) for item in leading):
-        return "nested", [_Part("items", ComponentKind.EXTRA, (), root)], True
+def _sequence(root: SequenceValue, tensors: TensorMap) -> tuple[str, list[Part], bool]:
+    if any(isinstance(item, _TENSORS) for item in root.items) and not _modules_in(root):
+        return "nested", [Part("items", ComponentKind.EXTRA, (), root)], True
     parts = [
         part
         for index, item in enumerate(root.items)
@@ -116,39 +101,48 @@ def _sequence(root: SequenceValue, tensors: TensorMap) -> tuple[str, list[_Part]
     return _style_of(parts, in_dict=False), parts, False
 
 
-def _bundle(root: MappingValue, tensors: TensorMap) -> tuple[str, list[_Part], bool]:
-    parts: list[_Part] = []
+def _bundle(root: MappingValue, tensors: TensorMap) -> tuple[str, list[Part], bool]:
+    parts: list[Part] = []
     for key, item in root.entries:
         label = label_of(key)
         parts.extend(_parts_below(label, item, tensors))
     style = _style_of(parts, in_dict=True)
     if style == "nested" and all(part.kind is ComponentKind.EXTRA for part in parts):
         # Nested dicts of tensors with no name that says more: one model, named by its paths.
-        return style, [_Part("model", ComponentKind.MODEL, (), root)], True
+        return style, [Part("model", ComponentKind.MODEL, (), root)], True
     parts += _rest(root, parts)
     return style, parts, False
 
 
-def _parts_below(label: str, item: Value, tensors: TensorMap) -> list[_Part]:
+def _parts_below(label: str, item: Value, tensors: TensorMap) -> list[Part]:
     """Return the parts that one entry of a bundle becomes; none for a plain value."""
     name = component_name(label)
+    if is_module(item):
+        return [Part(name, ComponentKind.MODEL, (label,), item)]
     if is_optimizer(item, label):
-        return [_Part(name, ComponentKind.OPTIMIZER, (label,), item)]
+        return [Part(name, ComponentKind.OPTIMIZER, (label,), item)]
     if is_scheduler(item, label):
-        return [_Part(name, ComponentKind.SCHEDULER, (label,), item)]
+        return [Part(name, ComponentKind.SCHEDULER, (label,), item)]
+    modules = _modules_in(item)
+    if modules:
+        alone = len(modules) == 1
+        return [
+            Part(name if alone else f"{name}.{inner}", ComponentKind.MODEL, (label, inner), module)
+            for inner, module in modules
+        ]
     if isinstance(item, _TENSORS) or not tensors.leads_to_tensor(item):
         return []
-    path = (label,)
+    path: tuple[str, ...] = (label,)
     inner = unwrapped(item, tensors)
     if inner is not None:
         inner_label, item = inner
         path = (label, inner_label)
-    kind = ComponentKind.EXTRA
-    if is_state_dict(item, tensors) and _has_dotted_or_usual_name(item, label):
-        kind = ComponentKind.MODEL
-    elif isinstance(item, MappingValue) and _is_model_name(label):
-        kind = ComponentKind.MODEL
-    return [_Part(name, kind, path, item)]
+    is_model = isinstance(item, MappingValue) and (
+        _is_model_name(label)
+        or (is_state_dict(item, tensors) and _has_dotted_or_usual_name(item, label))
+    )
+    kind = ComponentKind.MODEL if is_model else ComponentKind.EXTRA
+    return [Part(name, kind, path, item)]
 
 
 def unwrapped(item: Value, tensors: TensorMap) -> tuple[str, Value] | None:
@@ -164,32 +158,51 @@ def unwrapped(item: Value, tensors: TensorMap) -> tuple[str, Value] | None:
     return None
 
 
-def _rest(root: MappingValue | SequenceValue, parts: list[_Part]) -> list[_Part]:
+def _modules_in(value: Value) -> list[tuple[str, Value]]:
+    """Return the modules directly inside a dict, list or tuple, by key or place."""
+    return [(label, item) for label, item in _labelled(value) if is_module(item)]
+
+
+def _labelled(value: Value) -> list[tuple[str, Value]]:
+    if isinstance(value, MappingValue):
+        return [(label_of(key), item) for key, item in value.entries]
+    if isinstance(value, SequenceValue):
+        return [(str(index), item) for index, item in enumerate(value.items)]
+    return []
+
+
+def _rest(root: MappingValue | SequenceValue, parts: list[Part]) -> list[Part]:
     """Return one part for the values, and the tensors among them, that no part holds."""
-    taken = {part.path[0] for part in parts if len(part.path) == 1}
-    opened = {part.path[0]: part.value for part in parts if len(part.path) == 2}
-    rest: MappingValue | SequenceValue
-    if isinstance(root, MappingValue):
-        entries: list[tuple[Value, Value]] = []
-        for key, value in root.entries:
-            label = label_of(key)
-            if label in opened:
-                value = _without(value, opened[label])
-            if label not in taken:
-                entries.append((key, value))
-        rest = MappingValue(root.kind, entries, attributes=root.attributes)
-        left = bool(entries)
-    else:
-        kept = [item for index, item in enumerate(root.items) if str(index) not in taken]
-        rest, left = SequenceValue(root.kind, kept), bool(kept)
-    return [_Part(_EXTRA, ComponentKind.EXTRA, (), rest)] if left else []
+    taken: set[tuple[object, ...]] = {(*part.path, id(part.value)) for part in parts}
+    opened = {part.path[0] for part in parts if len(part.path) == 2}
+    items = [
+        _without(value, (label,), taken) if label in opened else value
+        for label, value in _labelled(root)
+    ]
+    whole = _like(root, items)
+    rest = _without(whole, (), taken)
+    return [Part(_EXTRA, ComponentKind.EXTRA, (), rest)] if _labelled(rest) else []
 
 
-def _without(wrapper: Value, inner: Value) -> Value:
-    """Return what stands beside the state_dict in the dict that wraps it."""
-    assert isinstance(wrapper, MappingValue)
-    entries = [(key, value) for key, value in wrapper.entries if value is not inner]
-    return MappingValue(wrapper.kind, entries, wrapper.factory, wrapper.attributes)
+def _without(whole: Value, path: tuple[str, ...], taken: set[tuple[object, ...]]) -> Value:
+    """Return what a dict or list holds beside the parts taken out of it."""
+    gone = [(*path, label, id(value)) in taken for label, value in _labelled(whole)]
+    if isinstance(whole, SequenceValue):
+        items = [item for item, away in zip(whole.items, gone, strict=True) if not away]
+        return SequenceValue(whole.kind, items, whole.maxlen)
+    if not isinstance(whole, MappingValue):
+        return whole
+    entries = [entry for entry, away in zip(whole.entries, gone, strict=True) if not away]
+    return MappingValue(whole.kind, entries, whole.factory, whole.attributes)
+
+
+def _like(whole: MappingValue | SequenceValue, items: list[Value]) -> Value:
+    """Return a container of the same kind and keys with other items."""
+    if isinstance(whole, SequenceValue):
+        return SequenceValue(whole.kind, items, whole.maxlen)
+    keys = [key for key, _ in whole.entries]
+    entries = list(zip(keys, items, strict=True))
+    return MappingValue(whole.kind, entries, whole.factory, whole.attributes)
 
 
 def component_name(label: str) -> str:
@@ -211,9 +224,7 @@ def is_optimizer(value: Value, label: str) -> bool:
         return {"state", "param_groups"} <= keys
     if isinstance(value, SequenceValue) and value.items:
         return all(is_optimizer(item, label) for item in value.items)
-    return isinstance(value, InertValue) and value.class_name.startswith("torch.optim.") and (
-        value.attribute("param_groups") is not None
-    )
+    return is_optimizer_object(value)
 
 
 def is_scheduler(value: Value, label: str) -> bool:
@@ -232,18 +243,17 @@ def _is_model_name(label: str) -> bool:
     return name in _WRAPPER_KEYS or any(part in name for part in usual)
 
 
-def _has_dotted_or_usual_name(item: Value, label: str) -> bool:
+def _has_dotted_or_usual_name(item: MappingValue, label: str) -> bool:
     """Return whether a flat dict of tensors reads like a model's: dotted keys, or its own name."""
     if label.endswith("state_dict") or _is_model_name(label):
         return True
-    assert isinstance(item, MappingValue)
     names = [as_text(key) for key, _ in item.entries]
     return all(name is not None for name in names) and any(
         "." in name or name in ("weight", "bias") for name in names if name
     )
 
 
-def _style_of(parts: list[_Part], *, in_dict: bool) -> str:
+def _style_of(parts: list[Part], *, in_dict: bool) -> str:
     models = sum(part.kind is ComponentKind.MODEL for part in parts)
     if models > 1:
         return "multi_model"
@@ -253,7 +263,7 @@ def _style_of(parts: list[_Part], *, in_dict: bool) -> str:
     return "bundle" if others else "nested"
 
 
-def _with_unique_names(parts: list[_Part]) -> list[_Part]:
+def _with_unique_names(parts: list[Part]) -> list[Part]:
     """Return the parts under names of their own: the plain key, then a number, where they clash."""
     taken: set[str] = set()
     result = []

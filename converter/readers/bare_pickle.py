@@ -64,7 +64,7 @@ def read_bare_pickle(source: ByteSource, limits: Limits, blobs: BlobOpener) -> O
         opened.error = graph.error
         return opened
     opened.root = _value(opened, graph, arrays, limits, blobs)
-    _note_rest(opened, graph.stop, limits)
+    note_rest(opened, source, graph.stop, limits)
     return opened
 
 
@@ -103,33 +103,35 @@ def _value(
     return value
 
 
-def _note_rest(opened: Opened, stop: int, limits: Limits) -> None:
-    """Read and report what follows the first pickle."""
-    source = opened.source
+def note_rest(
+    opened: Opened, source: ByteSource, stop: int, limits: Limits, *, record: str | None = None
+) -> None:
+    """Read and report what follows the pickle that ends at `stop` in `source`."""
     if stop == source.nbytes:
         return
     detail = f"{source.nbytes - stop} bytes follow the end of the pickle"
-    opened.anomalies.append(Anomaly("data_after_stop", detail, offset=stop))
-    stacked = list(_iter_stacked(opened, stop, limits))
-    for offset, graph in stacked:
-        opened.graphs.append((f"pickle at {offset}", graph))
-        detail = "another pickle begins here"
-        opened.anomalies.append(Anomaly("stacked_pickle", detail, offset=offset))
-    if stacked:
-        text = (
-            f"pickles behind the first: {len(stacked)}; "
-            "loaders take the first, and only its values are kept"
-        )
+    opened.anomalies.append(Anomaly("data_after_stop", detail, stop, record))
+    where = f"{record}: pickle" if record else "pickle"
+    count = 0
+    try:
+        for graph in _iter_stacked(source, stop, limits):
+            count += 1
+            opened.graphs.append((f"{where} at {graph.start}", graph))
+            detail = "another pickle begins here"
+            opened.anomalies.append(Anomaly("stacked_pickle", detail, graph.start, record))
+    except LimitError as error:
+        opened.error = opened.error or error
+    if count:
+        text = f"pickles behind the first: {count}; loaders take the first, and so its values"
         opened.notes.append(Note("stacked_pickles", text))
 
 
-def _iter_stacked(opened: Opened, stop: int, limits: Limits) -> Iterator[tuple[int, Graph]]:
-    """Yield every further pickle that names or finishes something, with its offset.
+def _iter_stacked(source: ByteSource, stop: int, limits: Limits) -> Iterator[Graph]:
+    """Yield every further pickle that names or finishes something.
 
     One may stand right behind another, behind padding, or behind anything at all if it begins
     with PROTO.
     """
-    source = opened.source
     # Behind other bytes a pickle is only suspected: no long operand is read on suspicion.
     longest = min(limits.max_string_bytes, limits.max_small_record_bytes)
     wary = replace(limits, max_string_bytes=longest)
@@ -142,11 +144,17 @@ def _iter_stacked(opened: Opened, stop: int, limits: Limits) -> Iterator[tuple[i
         expected = graph.error is None
         following = position + 1
         if expected or graph.globals or graph.calls or graph.extensions:
-            yield position, graph
+            yield graph
             following = max(graph.stop, following)
         position = _find(source, _NO_PADDING if expected else _PROTO, following)
-    detail = f"not searched for pickles any further: {limits.max_stacked_pickles} tries"
-    opened.anomalies.append(Anomaly("stacked_pickles_uncounted", detail, offset=position))
+    if position is not None:
+        raise LimitError(
+            "max_stacked_pickles",
+            allowed=limits.max_stacked_pickles,
+            found=limits.max_stacked_pickles + 1,
+            source=source.name,
+            offset=position,
+        )
 
 
 def _find(source: ByteSource, pattern: re.Pattern[bytes], start: int) -> int | None:

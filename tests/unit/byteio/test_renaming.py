@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -50,3 +51,18 @@ def test_exchange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert second.read_bytes() == b"1"
     monkeypatch.setattr(ctypes, "CDLL", NoLibrary)
     assert not exchange(os.fspath(first), os.fspath(second))
+
+
+def test_file_system_without_the_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        def __init__(self, *_: object, **__: object) -> None:
+            ctypes.set_errno(errno.EINVAL)
+
+        def renameat2(self, *_: object) -> int:
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EINVAL)
+    (tmp_path / "first").write_bytes(b"1")
+    rename_new(os.fspath(tmp_path / "first"), os.fspath(tmp_path / "second"))
+    assert (tmp_path / "second").read_bytes() == b"1"

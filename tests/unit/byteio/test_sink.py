@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -314,3 +315,26 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, kind:
     with AtomicFile(target) as out:
         out.write(b"whole")
     assert names(tmp_path) == ["other", "out"]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EIO])
+def test_folder_that_cannot_be_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """EINVAL is how a file system says that it does not flush folders; others are failures."""
+    fsync = os.fsync
+
+    def flush(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, "x")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    failure = None
+    try:
+        with AtomicFile(tmp_path / "f") as out:
+            out.write(b"x")
+    except SinkError as error:
+        failure = error
+    assert (failure is not None) == (code == errno.EIO)
+    assert names(tmp_path) == ["f"]

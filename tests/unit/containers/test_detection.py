@@ -125,3 +125,8 @@ def test_zip_behind_a_script_is_a_zip() -> None:
 @given(st.binary(max_size=600))
 def test_anything_has_a_claim(data: bytes) -> None:
     assert detected(data).kind in KINDS
+
+
+def test_end_record_that_cannot_be_one_is_no_claim() -> None:
+    impossible = b"PK\x05\x06" + bytes(4) + b"\x7f" * 12 + bytes(2)
+    assert detected(pickle.dumps({}) + impossible).anomalies == ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import threading
 import zlib
@@ -139,3 +141,31 @@ def test_full_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     source.read_at(3_000_000, 1)
     with pytest.raises(SourceError, match="temporary file"):
         source.read_at(0, 1)
+
+
+def test_failing_spool_leaks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    source = source_of(LARGE)
+    for offset in (3_000_000, 0, 3_000_000):
+        source.read_at(offset, 1)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(SourceError, match="No space left"):
+            source.read_at(0, 1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stream_that_is_damaged_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    source = InflatedSource(MemorySource(deflated(LARGE)[:-100], "p"), len(LARGE), "r")
+    for offset in (2_000_000, 0, 2_000_000):
+        assert source.read_at(offset, 1) == LARGE[offset : offset + 1]
+    for _ in range(2):
+        with pytest.raises(ContainerError, match="truncated"):
+            source.read_at(0, 1)
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from converter.byteio.source import MemorySource
 from converter.containers import zip_archive
-from converter.containers.records import Archive
+from converter.containers.records import Archive, Record
 from converter.containers.zip_archive import check_crc, read_zip
 from converter.containers.zip_names import note_names
 from converter.containers.zip_structures import AnomalyLog
@@ -488,3 +488,21 @@ def test_wide_descriptor_that_differs() -> None:
     wrong = b"PK\x07\x08" + bytes(20)
     members = [Member("r/a", PAYLOAD, descriptor=wrong), Member("r/b", b"")]
     assert codes(read(ZipBuilder(members).build())) == {"zip_descriptor_differs"}
+
+
+def test_record_of_no_bytes_needs_no_checksum() -> None:
+    assert check_crc(Record("r/a", MemorySource(b"", "a"))) is None
+
+
+def test_extra_block_that_is_longer_than_its_field() -> None:
+    extra = {"extra": struct.pack("<HH", 0xCAFE, 50) + b"short"}
+    archive = read(one(Member("r/a", PAYLOAD, central=extra)).build())
+    assert codes(archive) == {"zip_extra_damaged"}
+
+
+def test_archive_cut_behind_its_last_record() -> None:
+    data = zip_of().build()
+    with pytest.raises(ContainerError, match="none in the last"):
+        read(data[: data.index(b"PK\x01\x02")])
+    with pytest.raises(ContainerError, match="none in the last"):
+        read(data[: data.index(b"PK\x01\x02")] + b"x" * 40)

@@ -11,6 +11,7 @@ from converter.readers.rebuild import (
     torch_composites,
     torch_names,
     torch_tensors,
+    torchscript_calls,
 )
 from converter.readers.rebuild.rebuilder import NotThisShapeError, Rebuilder
 
@@ -29,6 +30,7 @@ BUILDERS: Final[Mapping[tuple[str, str], Builder]] = MappingProxyType(
         **torch_tensors.BUILDERS,
         **torch_composites.BUILDERS,
         **numpy_values.BUILDERS,
+        **torchscript_calls.BUILDERS,
     }
 )
 """Canonical (module, name) of a call → what it would have built."""

@@ -244,9 +244,7 @@ def expected_tensors(plan: OutputPlan) -> list[ExpectedTensor]:
             for entry in file.entries
         ]
         expected += [
-            ExpectedTensor(
-                alias.source_name, file.file_name, alias.name, alias.tensor, alias.kept
-            )
+            ExpectedTensor(alias.source_name, file.file_name, alias.name, alias.tensor, alias.kept)
             for alias in file.alias_plans
         ]
     return expected

@@ -44,7 +44,7 @@ def read_pickled(  # noqa: PLR0913 - what one pickle needs from its container
     return graph
 
 
-def rebuild(  # noqa: PLR0913 - as above
+def rebuild(
     opened: Opened,
     graph: Graph,
     record: str,

@@ -63,7 +63,7 @@ class LegacyStorages(PersistentStorages):
         self._source: Final = source
         self._stored: Final = stored
 
-    def find(self, claim: StorageClaim, rebuilder: Rebuilder) -> Storage:  # noqa: ARG002 - interface
+    def find(self, claim: StorageClaim, rebuilder: Rebuilder) -> Storage:
         """Return a storage, or the slice of one that an old stream asks for.
 
         Raises:
@@ -186,18 +186,16 @@ def _check_preamble(name: str, graph: Graph, source: ByteSource) -> None:
 
 
 def _note_byte_order(opened: Opened, graph: Graph) -> None:
-    root = graph.root
-    assert isinstance(root, DictNode)
-    for key, value in zip(root.items[::2], root.items[1::2], strict=False):
-        if isinstance(key, (str, bytes)) and key in ("little_endian", b"little_endian"):
-            if value is False:
-                opened.notes.append(
-                    Note(
-                        "legacy_big_endian_host",
-                        "sys_info says the writing host was big-endian; the data is read as "
-                        "little-endian, as torch reads it",
-                    )
+    flat = graph.root.items if isinstance(graph.root, DictNode) else []
+    for key, value in zip(flat[::2], flat[1::2], strict=False):
+        if _is_text(key, "little_endian") and value is False:
+            opened.notes.append(
+                Note(
+                    "legacy_big_endian_host",
+                    "sys_info says the writing host was big-endian; the data is read as "
+                    "little-endian, as torch reads it",
                 )
+            )
 
 
 def _claims(main: Graph, limits: Limits) -> dict[str, StorageClaim]:
@@ -214,12 +212,15 @@ def _claims(main: Graph, limits: Limits) -> dict[str, StorageClaim]:
     claims: dict[str, StorageClaim] = {}
     for node in main.persistent:
         pid = node.pid
-        if isinstance(pid, TupleNode) and len(pid.items) in (5, 6) and _is_storage(pid.items[0]):
-            try:
-                claim = claim_of(pid.items, names_only)
-            except NotThisShapeError:
-                continue
-            claims.setdefault(claim.key, claim)
+        if not isinstance(pid, TupleNode) or len(pid.items) not in (5, 6):
+            continue
+        if not _is_text(pid.items[0], "storage"):
+            continue
+        try:
+            claim = claim_of(pid.items, names_only)
+        except NotThisShapeError:
+            continue
+        claims.setdefault(claim.key, claim)
     return claims
 
 
@@ -227,8 +228,8 @@ def _refuse(_: Node) -> Value:
     raise NotThisShapeError
 
 
-def _is_storage(tag: Node) -> bool:
-    return isinstance(tag, (str, ByteString)) and as_text(tag) == "storage"
+def _is_text(node: Node, text: str) -> bool:
+    return isinstance(node, (str, ByteString)) and as_text(node) == text
 
 
 def _locate_storages(

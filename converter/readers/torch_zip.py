@@ -79,9 +79,7 @@ class ZipStorages(PersistentStorages):
                 record.offset,
             )
             data = WindowSource(data, 0, claim.nbytes, record.name)
-        return Storage(
-            claim.key, data, claim.nbytes, claim.dtype, claim.location, self._big_endian
-        )
+        return Storage(claim.key, data, claim.nbytes, claim.dtype, claim.location, self._big_endian)
 
     def _record(self, key: str) -> Record | None:
         for folder in _STORAGE_FOLDERS:
@@ -169,9 +167,7 @@ def writer_of(archive: Archive, root: str) -> str:
     return "torch 1.5 to 2.0"
 
 
-def _note_unreferenced(
-    opened: Opened, archive: Archive, root: str, used: frozenset[str]
-) -> None:
+def _note_unreferenced(opened: Opened, archive: Archive, root: str, used: frozenset[str]) -> None:
     """List storage records that nothing in the pickle names."""
     count = nbytes = 0
     for folder in _STORAGE_FOLDERS:
@@ -196,5 +192,3 @@ def _note_unreferenced(
                 f"{count} storage records ({nbytes} bytes) belong to nothing in the pickle",
             )
         )
-
-

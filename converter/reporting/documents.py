@@ -18,7 +18,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What all documents share: immutable, built by keyword, defaults left out."""
 
 
-class SourceFacts(Frozen):
+class SourceFacts(Frozen, frozen=True):
     """The input.
 
     Attributes:
@@ -34,7 +34,7 @@ class SourceFacts(Frozen):
     writer: str | None = None
 
 
-class Observation(Frozen):
+class Observation(Frozen, frozen=True):
     """Something odd that was survived.
 
     Attributes:
@@ -50,7 +50,7 @@ class Observation(Frozen):
     offset: int | None = None
 
 
-class NoteLine(Frozen):
+class NoteLine(Frozen, frozen=True):
     """Something a person should know.
 
     Attributes:
@@ -62,7 +62,7 @@ class NoteLine(Frozen):
     text: str
 
 
-class TensorLine(Frozen):
+class TensorLine(Frozen, frozen=True):
     """One tensor.
 
     Attributes:
@@ -84,7 +84,7 @@ class TensorLine(Frozen):
     shared_with: str | None = None
 
 
-class CompositeLine(Frozen):
+class CompositeLine(Frozen, frozen=True):
     """A tensor that torch keeps as several, or without data.
 
     Attributes:
@@ -100,7 +100,7 @@ class CompositeLine(Frozen):
     dtype: str | None = None
 
 
-class ValueLine(Frozen):
+class ValueLine(Frozen, frozen=True):
     """One value that is no tensor.
 
     Attributes:
@@ -114,7 +114,7 @@ class ValueLine(Frozen):
     text: str
 
 
-class ComponentLine(Frozen):
+class ComponentLine(Frozen, frozen=True):
     """One component.
 
     Attributes:
@@ -134,7 +134,7 @@ class ComponentLine(Frozen):
     class_name: str | None = None
 
 
-class NameLine(Frozen):
+class NameLine(Frozen, frozen=True):
     """A name that loading the pickle would look up.
 
     Attributes:
@@ -148,14 +148,13 @@ class NameLine(Frozen):
     called: bool
 
 
-class InspectionReport(Frozen):
+class InspectionReport(Frozen, frozen=True, tag_field="schema", tag=INSPECTION_SCHEMA):
     """What `inspect` says of one checkpoint."""
 
     source: SourceFacts
     style: str
     components: list[ComponentLine]
     tensors: list[TensorLine]
-    schema: str = INSPECTION_SCHEMA
     layout: str | None = None
     composites: list[CompositeLine] = []
     values: list[ValueLine] = []
@@ -165,7 +164,7 @@ class InspectionReport(Frozen):
     error: str | None = None
 
 
-class OutputFile(Frozen):
+class OutputFile(Frozen, frozen=True):
     """One file that was written.
 
     Attributes:
@@ -179,7 +178,7 @@ class OutputFile(Frozen):
     tensors: int
 
 
-class LeftOut(Frozen):
+class LeftOut(Frozen, frozen=True):
     """A tensor of the source that was not written.
 
     Attributes:
@@ -191,7 +190,7 @@ class LeftOut(Frozen):
     reason: str
 
 
-class DifferenceLine(Frozen):
+class DifferenceLine(Frozen, frozen=True):
     """One difference.
 
     Attributes:
@@ -205,7 +204,7 @@ class DifferenceLine(Frozen):
     detail: str
 
 
-class VerificationReport(Frozen):
+class VerificationReport(Frozen, frozen=True, tag_field="schema", tag=VERIFICATION_SCHEMA):
     """What `verify` found.
 
     Attributes:
@@ -224,13 +223,12 @@ class VerificationReport(Frozen):
     identical: bool
     tensors: int
     nbytes: int
-    schema: str = VERIFICATION_SCHEMA
     differences: list[DifferenceLine] = []
     difference_count: int = 0
     oracle: str | None = None
 
 
-class ConversionReport(Frozen):
+class ConversionReport(Frozen, frozen=True, tag_field="schema", tag=CONVERSION_SCHEMA):
     """What `convert` did.
 
     Attributes:
@@ -253,7 +251,6 @@ class ConversionReport(Frozen):
     outputs: list[OutputFile]
     tensors: int
     nbytes: int
-    schema: str = CONVERSION_SCHEMA
     layout: str | None = None
     aliases: dict[str, str] = {}
     renamed: dict[str, str] = {}

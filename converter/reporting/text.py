@@ -58,12 +58,11 @@ def inspection_text(report: InspectionReport, *, everything: bool = False) -> st
 
 def conversion_text(report: ConversionReport) -> str:
     """Return what a conversion did."""
-    lines = []
-    for output in report.outputs:
-        lines.append(
-            f"{printable(output.path)}: {count_text(output.tensors, 'tensor')}, "
-            f"{size_text(output.nbytes)}"
-        )
+    lines = [
+        f"{printable(output.path)}: {count_text(output.tensors, 'tensor')}, "
+        f"{size_text(output.nbytes)}"
+        for output in report.outputs
+    ]
     if report.aliases:
         rows = [[printable(a), "shares", printable(b)] for a, b in report.aliases.items()]
         lines += _cut("shared tensors, written once", rows)
@@ -90,7 +89,9 @@ def verification_text(report: VerificationReport) -> str:
     if report.identical:
         lines = [f"verified: identical, bit for bit ({compared} compared)"]
     else:
-        lines = [f"differs: {count_text(report.difference_count, 'difference')} ({compared} compared)"]
+        lines = [
+            f"differs: {count_text(report.difference_count, 'difference')} ({compared} compared)"
+        ]
         lines += [
             f"  {printable(line.tensor)}: {line.kind}: {printable(line.detail)}"
             for line in report.differences
@@ -110,7 +111,8 @@ def _component_rows(components: Sequence[ComponentLine]) -> list[list[str]]:
             line.kind,
             count_text(line.tensors, "tensor"),
             size_text(line.nbytes),
-            printable("/".join(line.path)) + (f" ({printable(line.class_name)})" if line.class_name else ""),
+            printable("/".join(line.path))
+            + (f" ({printable(line.class_name)})" if line.class_name else ""),
         ]
         for line in components
     ]

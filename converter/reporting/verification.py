@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from converter.reporting.documents import DifferenceLine, VerificationReport
+from converter.reporting.terminal_text import count_text
 
 if TYPE_CHECKING:
     from converter.verification.differences import Difference
@@ -29,9 +30,10 @@ def verification_report(source: str, output: str, found: Found) -> VerificationR
 
 def oracle_text(report: VerificationReport, oracle: OracleReport) -> VerificationReport:
     """Return the document with the oracle's word added; a disagreement is a difference."""
-    text = f"{oracle.verdict}, {oracle.tensor_count} tensors compared"
+    text = f"{oracle.verdict}, {count_text(oracle.tensor_count, 'tensor')} compared"
     if oracle.reason:
-        text = oracle.reason
+        # torch's own messages go on for paragraphs of advice.
+        text = oracle.reason.split(". ")[0].split("\n")[0]
     elif oracle.skipped:
         text += f", {len(oracle.skipped)} of other kinds skipped"
     return msgspec.structs.replace(

@@ -6,9 +6,9 @@ import struct
 from typing import TYPE_CHECKING
 
 import safetensors.numpy
-from tests.support.pickles import tensor_opcodes, torch_zip, tripwire_pickle, would_call
 
 import converter
+from tests.support.pickles import tensor_opcodes, torch_zip, tripwire_pickle, would_call
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,14 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.real_checkpoints import fetch
 
 import converter
+from tests.support.real_checkpoints import fetch
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import torch
 
 pytestmark = [pytest.mark.network, pytest.mark.torch]
 
@@ -73,23 +75,25 @@ def test_every_tensor_comes_through(
     for dropped, kept in report.aliases.items():
         written[dropped] = written[kept]
     loaded = torch.load(path, weights_only=True, map_location="cpu")
-    expected = [digest(tensor) for tensor in tensors_of(loaded, torch)]
+    expected = [digest(tensor) for tensor in tensors_of(loaded)]
     assert len(expected) == count
     assert sorted(expected) == sorted(digest(tensor) for tensor in written.values())
 
 
-def tensors_of(root: Any, torch: Any) -> list[Any]:
+def tensors_of(root: object) -> list[Any]:
     """Return every tensor inside nested dicts, lists and tuples of a loaded file."""
+    import torch
+
     if isinstance(root, torch.Tensor):
         return [root]
     if isinstance(root, dict):
         root = list(root.values())
     if isinstance(root, (list, tuple)):
-        return [tensor for item in root for tensor in tensors_of(item, torch)]
+        return [tensor for item in root for tensor in tensors_of(item)]
     return []
 
 
-def digest(tensor: Any) -> tuple[str, tuple[int, ...], str]:
+def digest(tensor: torch.Tensor) -> tuple[str, tuple[int, ...], str]:
     """Return (dtype, shape, sha256 of the contiguous bytes) of a torch tensor."""
     import torch
 

@@ -18,9 +18,26 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.samples
 
 DENSE = (
-    "align4096 aliasing checkpoint conj conj_complex32 crc_off dtypes neg no_byteorder_flag "
-    "proto0 proto1 proto2 proto3 proto4 proto5 repacked_deflate state_dict subclass with_state"
-).split()
+    "align4096",
+    "aliasing",
+    "checkpoint",
+    "conj",
+    "conj_complex32",
+    "crc_off",
+    "dtypes",
+    "neg",
+    "no_byteorder_flag",
+    "proto0",
+    "proto1",
+    "proto2",
+    "proto3",
+    "proto4",
+    "proto5",
+    "repacked_deflate",
+    "state_dict",
+    "subclass",
+    "with_state",
+)
 
 COMPOSITES = {
     "sparse": {
@@ -48,7 +65,7 @@ def test_tensors_are_as_the_manifest_says(name: str, samples: Path, tmp_path: Pa
     report = converter.convert(source, tmp_path / "out.safetensors")
     assert report.verification is not None
     assert report.verification.identical
-    content = dict(safetensors.deserialize((tmp_path / "out.safetensors").read_bytes()))
+    content = raw_tensors(tmp_path / "out.safetensors")
     described = {line.name: line for line in converter.inspect(source).tensors}
     for path, truth in expected.items():
         found = full_name(path, described)
@@ -75,8 +92,13 @@ def test_other_tensors_are_reported_and_their_parts_written(
 
 
 def test_aborted_save_says_so(samples: Path) -> None:
-    with pytest.raises(ContainerError, match="aborted torch.save"):
+    with pytest.raises(ContainerError, match=r"aborted torch\.save"):
         converter.open(samples / "zip" / "aborted_save.pt")
+
+
+def raw_tensors(path: Path) -> dict[str, Any]:
+    """Return name → description and bytes, as the safetensors library reads them."""
+    return dict(safetensors.deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
 
 
 def manifest(samples: Path) -> dict[str, Any]:
@@ -88,7 +110,9 @@ def manifest(samples: Path) -> dict[str, Any]:
 def full_name(path: str, described: dict[str, Any]) -> str:
     """Return our name for a path of the manifest (``optimizer/state/0/step``)."""
     dotted = path.replace("/", ".")
-    return next(name for name in (dotted, f"extra.{dotted}", f"model.{dotted}") if name in described)
+    return next(
+        name for name in (dotted, f"extra.{dotted}", f"model.{dotted}") if name in described
+    )
 
 
 def contiguous(shape: list[int]) -> list[int]:

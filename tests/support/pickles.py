@@ -49,12 +49,22 @@ def would_call(pickle: bytes, module: str, name: str) -> bool:
 def tensor_opcodes(key: str, numel: int) -> bytes:
     """Return the opcodes of a one-dimensional float32 tensor over a whole storage."""
     pid = (
-        b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(key) + text("cpu")
-        + b"J" + struct.pack("<i", numel) + b"tQ"
+        b"("
+        + text("storage")
+        + b"ctorch\nFloatStorage\n"
+        + text(key)
+        + text("cpu")
+        + b"J"
+        + struct.pack("<i", numel)
+        + b"tQ"
     )
     size = b"J" + struct.pack("<i", numel) + b"\x85"
     return (
-        b"ctorch._utils\n_rebuild_tensor_v2\n(" + pid + b"K\x00" + size + b"K\x01\x85"
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + pid
+        + b"K\x00"
+        + size
+        + b"K\x01\x85"
         + b"\x89ccollections\nOrderedDict\n)RtR"
     )
 

@@ -107,7 +107,7 @@ def element_type(description: PlainValue) -> tuple[DType, bool] | None:
     return None if dtype is None else (dtype, description.fields[1] == ">")
 
 
-def array_value(  # noqa: PLR0913 - what describes an array
+def array_value(
     rebuilder: Rebuilder,
     description: PlainValue,
     shape: tuple[int, ...],
@@ -213,7 +213,7 @@ def _scalar(call: CallNode, rebuilder: Rebuilder) -> Value:
     if len(args) == 1:
         return ArrayValue(description, (), fortran=False, data=b"", scalar=True)
     value = rebuilder.convert(args[1])
-    data = [value] if not isinstance(value, bytes) else bytes(value)
+    data: bytes | list[Value] = bytes(value) if isinstance(value, bytes) else [value]
     return ArrayValue(description, (), fortran=False, data=data, scalar=True)
 
 

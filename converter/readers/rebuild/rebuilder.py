@@ -7,7 +7,7 @@ whose arguments do not fit, becomes an `InertValue` that holds everything it was
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from converter.anomaly import Anomaly
 from converter.checkpoint.values import (
@@ -123,7 +123,7 @@ class Rebuilder:
         known = self._memo.get(id(node))
         if known is not None:
             return known
-        value = _SHELLS[type(node)](self, node)
+        value = self._shells[type(node)](self, node)
         self._memo[id(node)] = value
         return value
 
@@ -302,16 +302,16 @@ class Rebuilder:
         shell.args.append(self.convert(node.pid))
         shell.states.extend(map(self.convert, node.states or ()))
 
-
-_SHELLS: Final[dict[type, Callable[[Rebuilder, Node], Value]]] = {
-    ListNode: Rebuilder._list,
-    TupleNode: Rebuilder._tuple,
-    SetNode: Rebuilder._set,
-    DictNode: Rebuilder._dict,
-    ByteArrayNode: Rebuilder._bytearray,
-    GlobalNode: Rebuilder._global,
-    ExtensionNode: Rebuilder._extension,
-    BufferNode: Rebuilder._buffer,
-    PersistentNode: Rebuilder._persistent,
-    CallNode: Rebuilder._call,
-}
+    # The exact type of a node chooses its shell.
+    _shells: ClassVar[dict[type, Callable[[Rebuilder, Node], Value]]] = {
+        ListNode: _list,
+        TupleNode: _tuple,
+        SetNode: _set,
+        DictNode: _dict,
+        ByteArrayNode: _bytearray,
+        GlobalNode: _global,
+        ExtensionNode: _extension,
+        BufferNode: _buffer,
+        PersistentNode: _persistent,
+        CallNode: _call,
+    }

@@ -83,8 +83,6 @@ def _layout(call: CallNode, rebuilder: Rebuilder) -> Value:
     return PlainValue("torch.layout", (name.removeprefix("torch."),))
 
 
-
-
 BUILDERS: Final[dict[tuple[str, str], Callable[[CallNode, Rebuilder], Value]]] = {
     ("torch", "Size"): _size,
     ("torch", "device"): _device,

@@ -215,7 +215,7 @@ def _parameter(call: CallNode, rebuilder: Rebuilder) -> Value:
 
 
 def _old_parameter(call: CallNode, rebuilder: Rebuilder) -> Value:
-    """torch 0.1 to 0.3: the class called with a tensor, then BUILD (requires_grad, volatile, hooks).
+    """Build what torch 0.1 to 0.3 wrote: a call with a tensor, then BUILD (grad, volatile, hooks).
 
     An even older Variable state is (data, grad_fn, hooks, requires_grad, volatile).
     """

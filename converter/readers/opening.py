@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from converter.anomaly import Anomaly
+from converter.byteio.decompressed import decompress
 from converter.byteio.local import FileSource
-from converter.containers.detection import detect
+from converter.checkpoint.canonical import Note
+from converter.containers.detection import Detection, detect
 from converter.errors import UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
+from converter.readers.bare_pickle import read_bare_pickle
+from converter.readers.diagnosis import (
+    is_no_pickle,
+    note_name,
+    note_text_ids,
+    tell_missing_bytes,
+    unreadable,
+)
+from converter.readers.numpy_files import read_npy
+from converter.readers.safetensors_source import read_safetensors
 from converter.readers.styles import canonical
 from converter.readers.torch_legacy import blob_opener, read_torch_legacy
-from converter.readers.torch_zip import read_torch_zip
+from converter.readers.torch_tar import read_torch_tar
+from converter.readers.zip_kinds import read_zip_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
 
     from converter.byteio.source import ByteSource
     from converter.checkpoint.canonical import Checkpoint, Opened
+    from converter.readers.pickled import BlobOpener
+
+# LZMA SDK, lzma.txt: properties 0x5d, then a dictionary size that ends in zeros; too weak a
+# signature to be a claim, and joblib writes it.
+_LZMA_HEAD: Final = b"\x5d\0\0"
 
 
 def open_checkpoint(path: str | PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Checkpoint:
@@ -42,18 +62,85 @@ def read_source(source: ByteSource, limits: Limits) -> Opened:
     Raises:
         FormatError: no reader takes it.
     """
-    detection = detect(source)
-    blobs = blob_opener(limits)
-    if detection.kind == "zip":
-        opened = read_torch_zip(source, limits, blobs)
-    elif detection.kind == "legacy":
-        opened = read_torch_legacy(source, limits, blobs)
-    else:
-        raise UnsupportedError(
-            "not a checkpoint this version reads",
-            source=source.name,
-            expected="a zip archive or a legacy stream of torch.save",
-            found=detection.kind,
-        )
-    opened.anomalies.extend(detection.anomalies)
+    opened = _read(source, limits, compressed=False)
+    note_name(opened, source.name)
+    note_text_ids(opened)
     return opened
+
+
+def _read(source: ByteSource, limits: Limits, *, compressed: bool) -> Opened:
+    """Return what a source holds; `compressed` if it comes out of a compressed file itself."""
+    detection = detect(source)
+    compression = _compression_of(source, detection)
+    if compression is not None:
+        if compressed:
+            raise UnsupportedError(
+                "file compressed twice",
+                source=source.name,
+                expected="a checkpoint inside",
+                found=f"{compression} once more",
+                code="compressed_twice",
+            )
+        return _read_compressed(source, compression, limits)
+    read = _READERS.get(_kind_of(source, detection))
+    if read is None:
+        raise unreadable(source, detection.kind)
+    opened = read(source, limits, blob_opener(limits))
+    opened.anomalies.extend(detection.anomalies)
+    if not detection.claims[0].strong and is_no_pickle(opened):
+        raise unreadable(source, "unknown")
+    return opened
+
+
+def _read_compressed(source: ByteSource, kind: str, limits: Limits) -> Opened:
+    """Read what is inside a compressed file; torch reads no such file, joblib and pandas do."""
+    unpacked = decompress(source, kind, limits)
+    opened = _read(unpacked.data, limits, compressed=True)
+    # The tensors keep the unpacked bytes; the input is still the file that was named.
+    opened.source = source
+    text = f"the whole file is compressed ({kind}); it was unpacked to be read"
+    opened.notes.append(Note("compressed_whole", text))
+    detail = f"{source.nbytes} bytes of {kind} hold {unpacked.data.nbytes} bytes"
+    opened.anomalies.append(Anomaly("compressed_whole", detail, offset=0))
+    if unpacked.trailing_nbytes:
+        detail = f"{unpacked.trailing_nbytes} bytes follow the compressed stream"
+        start = source.nbytes - unpacked.trailing_nbytes
+        opened.anomalies.append(Anomaly("compressed_trailing_bytes", detail, offset=start))
+    return opened
+
+
+def _compression_of(source: ByteSource, detection: Detection) -> str | None:
+    """Return the compression around the whole file, if it is one that can be read through."""
+    if detection.kind in _COMPRESSIONS:
+        return detection.kind
+    if detection.kind == "unknown" and source.nbytes > len(_LZMA_HEAD):
+        return "lzma" if source.read_at(0, len(_LZMA_HEAD)) == _LZMA_HEAD else None
+    return None
+
+
+def _kind_of(source: ByteSource, detection: Detection) -> str:
+    """Return the kind to read; a safetensors file cut inside its header makes no claim."""
+    if detection.kind == "unknown" and source.nbytes > 9:
+        head = source.read_at(0, 10)
+        if head[8:] in (b'{"', b"{}", b"{ ") and head[4:8] == bytes(4):
+            return "safetensors"
+    return detection.kind
+
+
+def _read_legacy(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
+    opened = read_torch_legacy(source, limits, blobs)
+    tell_missing_bytes(opened, limits)
+    return opened
+
+
+_COMPRESSIONS: Final = frozenset({"gzip", "bzip2", "xz", "zlib"})
+
+_READERS: Final[dict[str, Callable[[ByteSource, Limits, BlobOpener], Opened]]] = {
+    "zip": read_zip_kind,
+    "torch_legacy": _read_legacy,
+    "tar": read_torch_tar,
+    "pickle": read_bare_pickle,
+    "safetensors": lambda source, limits, _: read_safetensors(source, limits),
+    "npy": read_npy,
+}
+"""Kind, as detection names it → reader. A zip archive has kinds of its own: see `zip_kinds`."""

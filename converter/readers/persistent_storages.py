@@ -23,10 +23,11 @@ from converter.checkpoint.values import GlobalValue, Value, as_text
 from converter.dtypes import BY_STORAGE_CLASS, UNTYPED_STORAGE_CLASSES, DType
 from converter.errors import LimitError, TensorError
 from converter.inert.nodes import ByteString, GlobalNode, Node, PersistentNode, TupleNode
-from converter.readers.rebuild.rebuilder import NotThisShapeError
+from converter.readers.rebuild.rebuilder import NotThisShapeError, Rebuilder
 
 if TYPE_CHECKING:
-    from converter.readers.rebuild.rebuilder import Rebuilder
+    from converter.inert.nodes import Graph
+    from converter.limits import Limits
 
 # The text of a storage's id: class, key, location, numel, and what legacy streams add.
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -136,6 +137,33 @@ def pid_items(node: PersistentNode, rebuilder: Rebuilder) -> list[Node]:
     rebuilder.keep(storage_class)
     items: list[Node] = ["storage", storage_class, key, location, int(numel)]
     return [*items, None] if view else items
+
+
+def claimed_storages(graph: Graph, limits: Limits) -> dict[str, StorageClaim]:
+    """Return the first claim on each storage that the persistent ids of a pickle name."""
+    names_only = Rebuilder(
+        record="pickle",
+        protocol=graph.protocol,
+        builders={},
+        names={},
+        resolve=_refuse_id,
+        read_blob=no_blobs,
+        limits=limits,
+    )
+    claims: dict[str, StorageClaim] = {}
+    for node in graph.persistent:
+        try:
+            items = pid_items(node, names_only)
+            if len(items) in (5, 6) and items[0] in ("storage", b"storage"):
+                claim = claim_of(items, names_only)
+                claims.setdefault(claim.key, claim)
+        except (NotThisShapeError, TensorError):
+            continue
+    return claims
+
+
+def _refuse_id(_: PersistentNode, __: Rebuilder) -> Value:
+    raise NotThisShapeError
 
 
 def module_class(items: list[Node], rebuilder: Rebuilder) -> GlobalValue:

@@ -1,0 +1,65 @@
+"""What to do about an error, by its code: texts that the command line prints below the sentence."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_AGAIN: Final = "Copy or download it again, and compare its size with the original's."
+_LOST: Final = f"{_AGAIN} What is missing cannot be restored from this file."
+_UNPACK: Final = "Unpack it first, and give the file that comes out."
+
+ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "aborted_save": (
+            "Pickling failed while the file was being saved. Save it again, or look for an "
+            "earlier checkpoint."
+        ),
+        "compressed_damaged": _AGAIN,
+        "compressed_truncated": _LOST,
+        "compressed_twice": _UNPACK,
+        "distcp_shard": "Give the folder it lies in, which has the file .metadata.",
+        "empty_file": (
+            "The disk may have been full, or the download failed. Copy or download it again."
+        ),
+        "gguf_file": "GGUF files hold no pickle; the tools of llama.cpp read them.",
+        "git_lfs_pointer": "Run `git lfs pull` in its repository to fetch the file itself.",
+        "hdf5_file": "HDF5 files hold no torch checkpoint; h5py reads them.",
+        "html_page": (
+            "The download gave a page in place of the file: open the address in a browser, log "
+            "in if it asks, or use the address of the raw file."
+        ),
+        "legacy_truncated": _LOST,
+        "lz4_compressed": "Unpack it with `lz4 -d` (or joblib), and give the file that comes out.",
+        "npy_damaged": _AGAIN,
+        "npy_truncated": _LOST,
+        "pickle_truncated": _LOST,
+        "record_short": _LOST,
+        "safetensors_damaged": _AGAIN,
+        "safetensors_truncated": _LOST,
+        "seven_zip": "Unpack it with `7z x`, and give the file that comes out.",
+        "storages_elsewhere": "Give the whole archive that torch.save wrote, not its data.pkl.",
+        "tar_damaged": _AGAIN,
+        "tar_not_torch": _UNPACK,
+        "tar_truncated": _LOST,
+        "text_file": "Give the checkpoint itself; a server's message may stand in its place.",
+        "torch_preview": "Load and save it with the release that wrote it.",
+        "unknown_format": "If torch loads it, please report it with its first 64 bytes.",
+        "zeros_file": "The copy or the download did not finish. Copy or download it again.",
+        "zip_damaged": _AGAIN,
+        "zip_encrypted": "Unpack it with its password, and give the file that comes out.",
+        "zip_not_torch": "If there are checkpoints inside, unpack it and give them one by one.",
+        "zip_truncated": _LOST,
+        "zstd_compressed": "Unpack it with `zstd -d`, and give the file that comes out.",
+    }
+)
+"""Code of a `FormatError` → advice."""
+
+
+def advice_on(error: BaseException) -> str | None:
+    """Return what to do about an error, or None where there is nothing to say."""
+    code = getattr(error, "code", None)
+    return ADVICE.get(code) if isinstance(code, str) else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
 
 from converter.errors import SourceError
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from converter.byteio.source import Extent
     from converter.limits import Limits
     from converter.progress import Progress
+
+# How much is handed to the disk at once while writing goes on.
+_FLUSH_WINDOW_NBYTES: Final = 1 << 26
+# Progress is told in steps of at least this much: some pieces are a few KiB.
+_PROGRESS_STEP_NBYTES: Final = 1 << 22
 
 
 class Sink(Protocol):
@@ -27,8 +33,54 @@ class Sink(Protocol):
         """Reserve space for the whole output; raises `SinkError`."""
 
 
+class WriteTrack:
+    """Follows what is written to one file: tells progress, and starts the disk early.
+
+    The file is flushed before it is published, and by default the kernel begins to write only
+    then, or when much memory is dirty. Asked early, window by window, the disk works while the
+    next bytes are copied: a quarter to a half of the time of a large file. The request is
+    POSIX_FADV_DONTNEED, which begins to write what is dirty and drops what is not; asked at once,
+    before the disk is done, it leaves the output in memory for whoever reads it next.
+    """
+
+    def __init__(self, sink: Sink, progress: Progress) -> None:
+        """Begin at the start of an empty sink."""
+        self._sink: Final = sink
+        self._progress: Final = progress
+        self._untold = 0
+        self._flushing = 0
+
+    def written(self, nbytes: int) -> None:
+        """Note that `nbytes` more were written, anywhere."""
+        self._untold += nbytes
+        if self._untold >= _PROGRESS_STEP_NBYTES:
+            self._tell()
+
+    def complete_to(self, position: int) -> None:
+        """Note that everything before `position` is written."""
+        while position - self._flushing >= _FLUSH_WINDOW_NBYTES:
+            if hasattr(os, "posix_fadvise"):
+                with suppress(OSError):  # advice only: the flush before publishing counts
+                    os.posix_fadvise(
+                        self._sink.descriptor,
+                        self._flushing,
+                        _FLUSH_WINDOW_NBYTES,
+                        os.POSIX_FADV_DONTNEED,
+                    )
+            self._flushing += _FLUSH_WINDOW_NBYTES
+
+    def finish(self) -> None:
+        """Tell progress what it has not been told."""
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._untold:
+            self._progress.advance(self._untold)
+            self._untold = 0
+
+
 def copy_extent(
-    extent: Extent, sink: Sink, position: int, progress: Progress, limits: Limits
+    extent: Extent, sink: Sink, position: int, track: WriteTrack, limits: Limits
 ) -> None:
     """Copy the bytes of `extent` to `position` of `sink`.
 
@@ -36,13 +88,13 @@ def copy_extent(
         SourceError: the source became shorter, or cannot be read.
         SinkError: the sink cannot be written.
     """
-    done = _copy_in_kernel(extent, sink, position, progress, limits)
+    done = _copy_in_kernel(extent, sink, position, track, limits)
     if done < extent.nbytes:
-        _copy_through_memory(extent, done, sink, position, progress, limits)
+        _copy_through_memory(extent, done, sink, position, track, limits)
 
 
 def _copy_in_kernel(
-    extent: Extent, sink: Sink, position: int, progress: Progress, limits: Limits
+    extent: Extent, sink: Sink, position: int, track: WriteTrack, limits: Limits
 ) -> int:
     """Copy as far as copy_file_range goes, and return how far that was.
 
@@ -66,12 +118,13 @@ def _copy_in_kernel(
         if count == 0:
             break
         done += count
-        progress.advance(count)
+        track.written(count)
+        track.complete_to(position + done)
     return done
 
 
 def _copy_through_memory(
-    extent: Extent, done: int, sink: Sink, position: int, progress: Progress, limits: Limits
+    extent: Extent, done: int, sink: Sink, position: int, track: WriteTrack, limits: Limits
 ) -> None:
     buffer = memoryview(bytearray(min(limits.copy_chunk_bytes, extent.nbytes - done)))
     while done < extent.nbytes:
@@ -89,4 +142,5 @@ def _copy_through_memory(
             raise SourceError(msg)
         sink.write_at(position + done, piece[:count])
         done += count
-        progress.advance(count)
+        track.written(count)
+        track.complete_to(position + done)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from converter.byteio.source import Extent
 from converter.errors import SinkError
-from converter.writing.copying import copy_extent
+from converter.writing.copying import WriteTrack, copy_extent
 from converter.writing.gather import TensorBytes
 from converter.writing.resolving import is_verbatim
 
@@ -32,18 +32,21 @@ def write_file(plan: FilePlan, sink: Sink, progress: Progress, limits: Limits) -
         SinkError: the sink cannot be written, or a tensor gave more or fewer bytes than planned.
         UnsupportedError, TensorError: as for `converter.writing.gather.TensorBytes`.
     """
+    track = WriteTrack(sink, progress)
     sink.preallocate(plan.nbytes)
     sink.write_at(0, plan.header)
     position = len(plan.header)
-    progress.advance(position)
+    track.written(position)
     for run in _iter_runs(plan.entries):
         if isinstance(run, Extent):
-            copy_extent(run, sink, position, progress, limits)
+            copy_extent(run, sink, position, track, limits)
             position += run.nbytes
         else:
-            position += _write_tensor(run.tensor, sink, position, progress, limits)
+            position += _write_tensor(run.tensor, sink, position, track, limits)
+        track.complete_to(position)
         if position > plan.nbytes:
             break
+    track.finish()
     if position != plan.nbytes:
         msg = (
             f"tensors of another size than planned: {plan.file_name}: "
@@ -91,11 +94,11 @@ def _extent_of(tensor: TensorRef) -> Extent | None:
 
 
 def _write_tensor(
-    tensor: TensorRef, sink: Sink, position: int, progress: Progress, limits: Limits
+    tensor: TensorRef, sink: Sink, position: int, track: WriteTrack, limits: Limits
 ) -> int:
     done = 0
-    for chunk in TensorBytes(tensor, limits):
-        sink.write_at(position + done, chunk)
-        done += len(chunk)
-        progress.advance(len(chunk))
+    for start, piece in TensorBytes(tensor, limits).iter_placed():
+        sink.write_at(position + start, piece)
+        track.written(len(piece))
+        done += len(piece)
     return done

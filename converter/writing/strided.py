@@ -1,30 +1,33 @@
 """Strided views to bytes in row-major order, in constant memory.
 
 The output is made in chunks over its leading elements. The part of the source that one chunk
-needs may be spread over the whole storage (a transposed matrix), so a chunk is filled from tiles:
-a tile is small enough that the span of source bytes between its first and last element is read
-in one go, and dense enough that most of what is read is used.
+needs may be spread over the whole storage (a transposed matrix), so it is read in *runs*: a run is
+what lies close enough together that its span, from its first to its last byte, is read in one go
+and mostly used. Runs are staged side by side and then copied to their places at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
-    import numpy.typing as npt
 
     from converter.byteio.source import ByteSource
     from converter.checkpoint.tensor import TensorRef
 
-# A tile may span this much whatever it uses of it: a smaller read costs as much time.
-_CHEAP_SPAN_NBYTES: Final = 1 << 16
+# A run may span this much whatever it uses of it: a smaller read costs as much time.
+_CHEAP_SPAN_NBYTES: Final = 1 << 15
 # Beyond that, the bytes read over the bytes used.
 _MAX_READ_RATIO: Final = 4
+_CACHE_LINE_NBYTES: Final = 64
+# What is staged is copied out of order: it should still be in the processor's cache by then.
+_MAX_STAGE_NBYTES: Final = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class View:
     """A strided view, reduced to what its addresses need.
 
     Attributes:
-        shape: sizes in elements, none of them 1 except in a lone last dimension.
+        shape: sizes in elements.
         stride: steps in elements.
         offset: first element.
         itemsize: bytes of an element.
@@ -43,9 +46,40 @@ class View:
     offset: int
     itemsize: int
 
-    def span(self, shape: tuple[int, ...]) -> int:
-        """Return the elements from the first to the last of a block of `shape`, inclusive."""
-        return 1 + sum((n - 1) * step for n, step in zip(shape, self.stride, strict=True))
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A dimension of a block, or a part of one that was cut in two.
+
+    Attributes:
+        count: its size.
+        source: step in the source, in elements.
+        target: step in the block's row-major form, in elements.
+    """
+
+    count: int
+    source: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How a block is read.
+
+    Attributes:
+        run: the axes inside one run.
+        grid: the axes from run to run, the largest step first.
+        repeated: the axes of stride 0.
+    """
+
+    run: tuple[Axis, ...]
+    grid: tuple[Axis, ...]
+    repeated: tuple[Axis, ...]
+
+    @property
+    def span(self) -> int:
+        """Return the elements from the first to the last of a run, inclusive."""
+        return _span(self.run)
 
 
 def reduce_view(tensor: TensorRef) -> View:
@@ -66,33 +100,36 @@ def reduce_view(tensor: TensorRef) -> View:
     return View(tuple(shape), tuple(stride), tensor.offset, tensor.dtype.itemsize)
 
 
-def iter_gathered(
-    source: ByteSource, view: View, working_nbytes: int
-) -> Iterator[tuple[memoryview, int]]:
-    """Yield (buffer, bytes filled) over a view in row-major order; the buffer is used again.
+def iter_gathered(source: ByteSource, view: View, working_nbytes: int) -> Iterator[memoryview]:
+    """Yield the bytes of a view in row-major order, in one buffer that is used again.
 
     Args:
         source: the storage.
         view: what to read; its elements lie inside `source`.
-        working_nbytes: memory for the two buffers, one for output and one for a span of source.
+        working_nbytes: memory for the two buffers, one for output and one to stage runs.
     """
-    budget = max(working_nbytes // 2, view.itemsize)
-    split, rows = _chunk_rows(view, budget)
+    output_nbytes, stage_nbytes = divide_memory(view, working_nbytes)
+    split, rows = chunk_rows(view, output_nbytes)
     inner = view.shape[split + 1 :]
-    chunk_shape = (rows, *inner)
-    part = View(chunk_shape, view.stride[split:], 0, view.itemsize)
-    filler = _Filler(source, part, budget)
-    output = memoryview(bytearray(_count(chunk_shape) * view.itemsize))
+    stride = view.stride[split:]
+    reader = BlockReader(source, view.itemsize, stage_nbytes)
+    output = memoryview(bytearray(math.prod((rows, *inner)) * view.itemsize))
     for leading in product(*map(range, view.shape[:split])):
         base = view.offset + sum(i * s for i, s in zip(leading, view.stride, strict=False))
         for row in range(0, view.shape[split], rows):
-            block = (min(rows, view.shape[split] - row), *inner)
-            nbytes = _count(block) * view.itemsize
-            filler.fill(output[:nbytes], block, base + row * view.stride[split])
-            yield output, nbytes
+            shape = (min(rows, view.shape[split] - row), *inner)
+            chunk = output[: math.prod(shape) * view.itemsize]
+            reader.read(chunk, View(shape, stride, base + row * stride[0], view.itemsize))
+            yield chunk
 
 
-def _chunk_rows(view: View, budget: int) -> tuple[int, int]:
+def divide_memory(view: View, working_nbytes: int) -> tuple[int, int]:
+    """Return the bytes for output and for staging; room for one element each at the least."""
+    stage_nbytes = min(working_nbytes // 2, _MAX_STAGE_NBYTES)
+    return max(working_nbytes - stage_nbytes, view.itemsize), max(stage_nbytes, view.itemsize)
+
+
+def chunk_rows(view: View, budget: int) -> tuple[int, int]:
     """Return (dimension, count): a chunk is `count` steps of it and all of those after it."""
     inner_nbytes = view.itemsize
     dimension = len(view.shape) - 1
@@ -102,80 +139,148 @@ def _chunk_rows(view: View, budget: int) -> tuple[int, int]:
     return dimension, max(1, min(view.shape[dimension], budget // inner_nbytes))
 
 
-def tile_shape(view: View, budget: int) -> tuple[int, ...]:
-    """Return the largest tile of `view` that one read may fill.
+def plan_reads(axes: Sequence[Axis], itemsize: int, budget: int) -> tuple[Reads, Reads | None]:
+    """Return how to read a block of `axes`: its runs, and those of a rest that is shorter.
 
-    Dimensions are cut in the order of their strides, largest first, as little as is needed.
+    A run takes the axes of the smallest steps, as many and as much of them as pays. An axis it
+    takes a part of becomes two, and what is left at its end is read as a block of its own.
     """
-    shape = list(view.shape)
-    for dimension in _by_stride(view):
-        if _is_readable(view, tuple(shape), budget):
-            break
-        # The span grows with every step, and so does what is read in vain: bisection holds.
-        low, high = 1, shape[dimension]
-        while high - low > 1:
-            middle = (low + high) // 2
-            shape[dimension] = middle
-            if _is_readable(view, tuple(shape), budget):
-                low = middle
-            else:
-                high = middle
-        shape[dimension] = low
-    return tuple(shape)
+    repeated = tuple(axis for axis in axes if axis.source == 0)
+    moving = sorted((axis for axis in axes if axis.source), key=lambda axis: axis.source)
+    run: list[Axis] = []
+    for index, axis in enumerate(moving):
+        count = _count_that_pays(run, axis, itemsize, budget)
+        if count == axis.count:
+            run.append(axis)
+            continue
+        grid = moving[index + 1 :]
+        if count == 1:
+            return _reads(run, [axis, *grid], repeated), None
+        part = replace(axis, count=count)
+        whole, left = divmod(axis.count, count)
+        steps = Axis(whole, axis.source * count, axis.target * count)
+        rest = _reads([*run, replace(axis, count=left)], grid, repeated) if left else None
+        return _reads([*run, part], [steps, *grid], repeated), rest
+    return _reads(run, [], repeated), None
 
 
-def _is_readable(view: View, shape: tuple[int, ...], budget: int) -> bool:
-    span = view.span(shape) * view.itemsize
-    if span > budget:
-        return False
-    used = view.itemsize
-    for size, step in zip(shape, view.stride, strict=True):
-        used *= size if step else 1
-    return span <= max(_CHEAP_SPAN_NBYTES, _MAX_READ_RATIO * used)
+def _reads(run: Sequence[Axis], grid: Sequence[Axis], repeated: tuple[Axis, ...]) -> Reads:
+    return Reads(tuple(run), tuple(reversed(grid)), repeated)
 
 
-def _by_stride(view: View) -> list[int]:
-    return sorted(range(len(view.shape)), key=lambda i: view.stride[i], reverse=True)
+def _count_that_pays(run: Sequence[Axis], axis: Axis, itemsize: int, budget: int) -> int:
+    """Return how much of `axis` a run may take beside the axes in `run`."""
+    span = _span(run)
+    used = math.prod(one.count for one in run)
+
+    def pays(count: int) -> bool:
+        nbytes = (span + (count - 1) * axis.source) * itemsize
+        worth = _MAX_READ_RATIO * used * count * itemsize
+        return nbytes <= budget and nbytes <= max(_CHEAP_SPAN_NBYTES, worth)
+
+    if pays(axis.count):
+        return axis.count
+    low, high = 1, axis.count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if pays(middle) else (low, middle)
+    return low
 
 
-class _Filler:
-    """Fills blocks of one view's strides from tiles."""
+def _span(run: Sequence[Axis]) -> int:
+    return 1 + sum((axis.count - 1) * axis.source for axis in run)
 
-    def __init__(self, source: ByteSource, view: View, budget: int) -> None:
-        """Choose the tile, once for all blocks."""
+
+class BlockReader:
+    """Reads blocks of strided elements into row-major buffers."""
+
+    def __init__(self, source: ByteSource, itemsize: int, budget: int) -> None:
+        """Stage at most `budget` bytes, or one element."""
         import numpy as np
 
         self._np: Final = np
         self._source: Final = source
-        self._view: Final = view
-        self._tile: Final = tile_shape(view, budget)
-        self._order: Final = _by_stride(view)
-        self._type: Final = _element_type(view.itemsize)
-        self._steps: Final = tuple(step * view.itemsize for step in view.stride)
-        self._span: Final = memoryview(bytearray(view.span(self._tile) * view.itemsize))
+        self._itemsize: Final = itemsize
+        self._budget: Final = budget
+        self._type: Final = _element_type(itemsize)
+        self._stage = memoryview(b"")
 
-    def fill(self, output: memoryview, shape: tuple[int, ...], base: int) -> None:
-        """Fill `output` with the block of `shape` whose first element is `base`."""
-        target: npt.NDArray[Any] = self._np.ndarray(shape, self._type, output)
-        if shape == self._tile:
-            self._read(target, base)
+    def read(self, output: memoryview, block: View) -> None:
+        """Fill `output` with the elements of `block`."""
+        axes = []
+        target = 1
+        for size, step in zip(reversed(block.shape), reversed(block.stride), strict=True):
+            axes.append(Axis(size, step, target))
+            target *= size
+        main, rest = plan_reads(axes, self._itemsize, self._budget)
+        self._read_grid(output, main, block.offset, 0)
+        if rest is not None:
+            # The rest follows the main part along the axis that was cut: the last of the run.
+            done = next(a for a in axes if a.target == rest.run[-1].target).count
+            done -= rest.run[-1].count
+            first = block.offset + done * rest.run[-1].source
+            self._read_grid(output, rest, first, done * rest.run[-1].target)
+
+    def _read_grid(self, output: memoryview, reads: Reads, first: int, place: int) -> None:
+        """Read all runs, in batches that fit the stage."""
+        nbytes = reads.span * self._itemsize
+        # An odd number of cache lines: at a power of two all runs would meet in the same few.
+        pitch = (-(-nbytes // _CACHE_LINE_NBYTES) | 1) * _CACHE_LINE_NBYTES
+        room = max(1, self._budget // pitch)
+        inner = len(reads.grid)
+        batch = 1
+        while inner > 0 and batch * reads.grid[inner - 1].count <= room:
+            inner -= 1
+            batch *= reads.grid[inner].count
+        if inner == 0:
+            self._read_batch(output, reads, first, place, pitch)
             return
-        order, tile, stride = self._order, self._tile, self._view.stride
-        starts = [range(0, shape[i], tile[i]) for i in order]
-        cut = [slice(None)] * len(shape)
-        for corner in product(*starts):
-            first = base
-            for i, start in zip(order, corner, strict=True):
-                cut[i] = slice(start, start + tile[i])
-                first += start * stride[i]
-            self._read(target[tuple(cut)], first)
+        axis = reads.grid[inner - 1]
+        step = max(1, room // batch)
+        for index in product(*(range(outer.count) for outer in reads.grid[: inner - 1])):
+            outer = list(zip(index, reads.grid, strict=False))
+            for start in range(0, axis.count, step):
+                part = replace(axis, count=min(step, axis.count - start))
+                at = [*outer, (start, axis)]
+                self._read_batch(
+                    output,
+                    replace(reads, grid=(part, *reads.grid[inner:])),
+                    first + sum(i * one.source for i, one in at),
+                    place + sum(i * one.target for i, one in at),
+                    pitch,
+                )
 
-    def _read(self, target: npt.NDArray[Any], first: int) -> None:
-        itemsize = self._view.itemsize
-        nbytes = self._view.span(target.shape) * itemsize
-        span = self._span[:nbytes]
-        self._source.read_into(first * itemsize, span)
-        target[...] = self._np.ndarray(target.shape, self._type, span, strides=self._steps)
+    def _read_batch(
+        self, output: memoryview, reads: Reads, first: int, place: int, pitch: int
+    ) -> None:
+        """Stage the runs of `reads` side by side, then copy them to their places in `output`."""
+        np, itemsize, source = self._np, self._itemsize, self._source
+        nbytes = reads.span * itemsize
+        total = pitch * math.prod(axis.count for axis in reads.grid)
+        if len(self._stage) < total:
+            self._stage = memoryview(bytearray(total))
+        stage = self._stage
+        steps = [range(0, a.count * a.source, a.source) for a in reads.grid]
+        start = 0
+        for index in product(*steps):
+            source.read_into((first + sum(index)) * itemsize, stage[start : start + nbytes])
+            start += pitch
+        staged = []
+        for axis in reversed(reads.grid):
+            staged.append(pitch)
+            pitch *= axis.count
+        staged.reverse()
+        staged += [axis.source * itemsize for axis in (*reads.run, *reads.repeated)]
+        axes = (*reads.grid, *reads.run, *reads.repeated)
+        shape = tuple(axis.count for axis in axes)
+        target = np.ndarray(
+            shape,
+            self._type,
+            output,
+            place * itemsize,
+            tuple(axis.target * itemsize for axis in axes),
+        )
+        target[...] = np.ndarray(shape, self._type, stage, 0, tuple(staged))
 
 
 def _element_type(itemsize: int) -> np.dtype[Any]:
@@ -183,10 +288,3 @@ def _element_type(itemsize: int) -> np.dtype[Any]:
     import numpy as np
 
     return np.dtype(f"u{itemsize}" if itemsize <= 8 else f"V{itemsize}")
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count

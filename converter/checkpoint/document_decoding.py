@@ -66,21 +66,22 @@ class DocumentDecoder:
     def _storage(self, index: int) -> Storage:
         record = self._document.storages[index]
         if record.name is None:
-            return self._make_storage(record, None, record.nbytes)
+            return self._make_storage(record, None, record.nbytes, big_endian=False)
         storage = self._written_storage(index, record.name, record.file)
         if storage.nbytes != record.nbytes:
             raise _wrong_length(record.name, record.nbytes, storage.nbytes)
         return storage
 
-    def _make_storage(self, record: StorageRecord, data: ByteSource | None, nbytes: int) -> Storage:
+    def _make_storage(
+        self, record: StorageRecord, data: ByteSource | None, nbytes: int, *, big_endian: bool
+    ) -> Storage:
         return Storage(
             key=self._tree.text(record.key),
             data=data,
             nbytes=nbytes,
             dtype=None if record.dtype is None else decode_dtype(record.dtype),
             location=self._tree.text(record.location),
-            # Elements are written little-endian. A storage without elements keeps its order.
-            big_endian=record.big_endian and record.dtype is None,
+            big_endian=big_endian,
         )
 
     def _written_storage(self, index: int, name: str, file: str | None) -> Storage:
@@ -91,7 +92,11 @@ class DocumentDecoder:
         if key not in self._written:
             data = self._sources[name, file]
             record = self._document.storages[index]
-            self._written[key] = self._make_storage(record, data, data.nbytes)
+            # Elements are written little-endian; bytes that have no elements keep their order.
+            as_it_was = record.dtype is None and (name, file) == (record.name, record.file)
+            self._written[key] = self._make_storage(
+                record, data, data.nbytes, big_endian=record.big_endian and as_it_was
+            )
         return self._written[key]
 
     def _tensor(self, record: TensorRecord) -> TensorRef:

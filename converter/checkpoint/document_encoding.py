@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from converter._version import __version__
@@ -115,8 +116,11 @@ class DocumentEncoder:
 
     def _storages(self) -> list[StorageRecord]:
         whole: dict[Storage, OutputTensor] = {}
+        users = Counter(tensor.storage for tensor in self._tree.tensors)
+        users.update(self._tree.bare)
         for tensor in self._tree.tensors:
-            if tensor in self._outputs and _holds_whole_storage(tensor):
+            shared = users[tensor.storage] > 1
+            if shared and tensor in self._outputs and _holds_whole_storage(tensor):
                 whole.setdefault(tensor.storage, self._outputs[tensor])
         records = []
         for storage in self._tree.storages:

@@ -84,7 +84,10 @@ class StorageRecord(Record, frozen=True):
     ] = False
     name: Annotated[
         str | None,
-        Meta(description="The output tensor that holds all of its bytes, in order, if one does."),
+        Meta(
+            description="The output tensor that holds all of its bytes, in order, if there is one "
+            "and more than one value needs the storage."
+        ),
     ] = None
     file: Annotated[
         str | None, Meta(description="The file that tensor is in; absent if it is this one.")
@@ -249,7 +252,7 @@ class RestoredTree:
         tensors: every tensor of the tree, by its index in the document.
         views: how each of `tensors` looked into its storage in the source.
         storages: every storage of the tree, by its index in the document; its `data` is None
-            where no one output tensor holds it.
+            where only one tensor needs it, or no one output tensor holds it.
         notes: of the canonical form.
     """
 

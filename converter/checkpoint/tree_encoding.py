@@ -52,6 +52,7 @@ class TreeEncoder:
         nodes: the forms that references point to.
         tensors: every tensor met so far; its index is its id.
         storages: every storage met so far; its index is its id.
+        bare: those of them that stand in a tree by themselves.
     """
 
     def __init__(self, roots: Iterable[Value]) -> None:
@@ -59,6 +60,7 @@ class TreeEncoder:
         self.nodes: Final[list[forms.ValueForm]] = []
         self.tensors: Final[list[TensorRef]] = []
         self.storages: Final[list[Storage]] = []
+        self.bare: Final[set[Storage]] = set()
         self._shared, self._repeated = find_shared(roots)
         self._node_ids: Final[dict[int, int]] = {}
         self._atom_ids: Final[dict[AtomKey, int]] = {}
@@ -96,6 +98,7 @@ class TreeEncoder:
         if isinstance(value, TensorRef):
             return forms.TensorForm(self.tensor_id(value))
         if isinstance(value, Storage):
+            self.bare.add(value)
             return forms.StorageForm(self.storage_id(value))
         known = self._node_ids.get(id(value))
         if known is not None:

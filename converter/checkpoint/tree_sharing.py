@@ -55,6 +55,27 @@ def find_shared(roots: Iterable[Value]) -> tuple[set[int], set[AtomKey]]:
     return shared, repeated
 
 
+def find_tensors(roots: Iterable[Value]) -> list[TensorRef | Storage]:
+    """Return every tensor of some trees, and every storage that stands there by itself, once each.
+
+    Those inside the attributes of tensors are among them.
+    """
+    found: dict[int, TensorRef | Storage] = {}
+    seen: set[int] = set()
+    stack = list(roots)
+    stack.reverse()
+    while stack:
+        value = stack.pop()
+        if type(value) in ATOMS or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, (TensorRef, Storage)):
+            found[id(value)] = value
+        inside = [value.attributes] if isinstance(value, TensorRef) else contents(value)
+        stack += reversed(inside)
+    return list(found.values())
+
+
 def long_atom_key(value: Value) -> AtomKey | None:
     """Return the key of a plain value that is long enough to be written once, else None."""
     if isinstance(value, (str, bytes)):

@@ -150,7 +150,7 @@ class PlainForm(Form, tag="plain"):
 
 
 class GlobalForm(Form, tag="global"):
-    """A class or a function that was pickled by its name. It is text here, and never looked up."""
+    """A class or a function that was pickled by its name, which is text here: never looked up."""
 
     module: Annotated[TextForm, Meta(examples=["torch.nn.modules.linear"])]
     name: Annotated[TextForm, Meta(examples=["Linear"])]

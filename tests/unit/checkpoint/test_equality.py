@@ -77,6 +77,7 @@ def test_a_tree_equals_itself_and_its_copy(root: Value) -> None:
         (listed(), SequenceValue("tuple", []), "$: kind 'list' against 'tuple'"),
         (SequenceValue("deque", [], 1), SequenceValue("deque", [], 2), "$: maxlen 1 against 2"),
         (mapped(("a", 1), ("b", 2)), mapped(("b", 2), ("a", 1)), "$.a.(key): 'a' against 'b'"),
+        (mapped(), mapped(("a", 1)), "$: 0 entries against 1"),
         (mapped((1, 2)), mapped((True, 2)), "$.1.(key): int 1 against bool True"),
         (mapped(("a", listed(0))), mapped(("a", listed(1))), "$.a.0: 0 against 1"),
         (mapped(), MappingValue("OrderedDict"), "$: kind 'dict' against 'OrderedDict'"),

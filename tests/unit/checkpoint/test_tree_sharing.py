@@ -10,7 +10,7 @@ from hypothesis import given
 from converter.byteio.source import MemorySource
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
-from converter.checkpoint.tree_sharing import contents, find_shared, long_atom_key
+from converter.checkpoint.tree_sharing import contents, find_shared, find_tensors, long_atom_key
 from converter.checkpoint.values import (
     ArrayValue,
     CompositeTensor,
@@ -86,3 +86,16 @@ def test_contents_reaches_what_the_labelled_walk_reaches(root: Value) -> None:
     for value in find_all(root):
         for _, child in children(value):
             assert is_atom(child) or id(child) in reached
+
+
+@given(value_trees())
+def test_every_tensor_and_bare_storage_is_found_once(root: Value) -> None:
+    wanted = [value for value in find_all(root) if isinstance(value, (TensorRef, Storage))]
+    assert find_tensors([root, root]) == wanted
+    assert find_tensors([1, "text"]) == []
+
+
+def test_the_storage_of_a_tensor_is_not_by_itself() -> None:
+    tensor = TensorRef(STORAGE, FLOAT32, (1,), (1,), 0, attributes=SequenceValue("list", []))
+    assert find_tensors([tensor]) == [tensor]
+    assert find_tensors([tensor, STORAGE]) == [tensor, STORAGE]

@@ -153,6 +153,7 @@ class Inner(msgspec.Struct):
         name: what it is called,
             in two lines.
         count: how many.
+        total: a property of the class that is no field.
     """
 
     name: str
@@ -172,5 +173,6 @@ def test_descriptions_come_from_docstrings() -> None:
     assert schema["properties"]["schema"] == {"const": "depickle/outer-v1"}
     inner = schema["$defs"]["Inner"]
     assert inner["description"] == "Something inside.\n\nMore is said here."
+    assert set(inner["properties"]) == {"name", "count"}
     assert inner["properties"]["name"]["description"] == "what it is called, in two lines."
     assert inner["properties"]["count"]["description"] == "said elsewhere"

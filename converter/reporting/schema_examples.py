@@ -38,13 +38,13 @@ CHECKPOINT_EXAMPLE: Final = CheckpointDocument(
             ComponentKind.MODEL,
             ["state_dict"],
             RefForm(0),
-            [("embed.weight", 0), ("head.weight", 1), ("head.bias", 2)],
+            [("embed.weight", 0), ("head.weight", 1), ("proj.weight", 2)],
         ),
     ],
     tensors=[
         TensorRecord("model.embed.weight", "float32", [1000, 100], 0),
         TensorRecord("model.embed.weight", "float32", [1000, 100], 0),
-        TensorRecord("model.head.bias", "float32", [10, 100], 1, stride=[1, 10]),
+        TensorRecord("model.proj.weight", "float32", [10, 100], 1, stride=[1, 10]),
     ],
     storages=[
         StorageRecord("0", 400_000, "float32", "cuda:0", name="model.embed.weight"),
@@ -73,7 +73,7 @@ CHECKPOINT_EXAMPLE: Final = CheckpointDocument(
             [
                 ["embed.weight", TensorForm(0)],
                 ["head.weight", TensorForm(1)],
-                ["head.bias", TensorForm(2)],
+                ["proj.weight", TensorForm(2)],
             ],
             attributes=DictForm([["_metadata", OrderedDictForm([])]]),
         ),

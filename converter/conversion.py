@@ -33,6 +33,7 @@ from converter.writing.output import write_output
 from converter.writing.plan import plan_output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
     from converter.checkpoint.canonical import Checkpoint
@@ -97,16 +98,17 @@ def convert_checkpoint(
         if checkpoint.opened.error is not None:
             raise checkpoint.opened.error
         plan = planned(checkpoint, target.name, options, settings.limits)
-        write_output(
-            plan, target, replace=settings.replace, progress=progress, limits=settings.limits
-        )
-        _check_source(checkpoint)
-        verification = None
-        if settings.verify:
-            verification = check_output(checkpoint, plan, target, settings, progress)
-            if not verification.identical:
-                _withdraw(target, plan)
-        return _report(checkpoint, plan, target, verification)
+        gate = _Gate(checkpoint, plan, target, settings, progress)
+        with suppress(_DiffersError):
+            write_output(
+                plan,
+                target,
+                replace=settings.replace,
+                progress=progress,
+                limits=settings.limits,
+                check=gate.check,
+            )
+        return _report(checkpoint, plan, target, gate.verification)
     finally:
         checkpoint.close()
 
@@ -128,16 +130,17 @@ def planned(
 def check_output(
     checkpoint: Checkpoint,
     plan: OutputPlan,
+    written: Mapping[str, Path],
     target: Path,
     settings: ConversionSettings,
     progress: Progress | None,
 ) -> VerificationReport:
-    """Read source and output again and compare them as planned."""
+    """Read source and output again and compare them as planned.
+
+    `written` says where the files of the plan stand now; `target` is what messages call them.
+    """
     with ExitStack() as stack:
-        outputs = {
-            name: stack.enter_context(FileSource(path))
-            for name, path in output_paths(plan, target).items()
-        }
+        outputs = {name: stack.enter_context(FileSource(path)) for name, path in written.items()}
         found = verify_output(
             expected_tensors(plan), outputs, progress or SilentProgress(), settings.limits
         )
@@ -181,7 +184,8 @@ def verify_files(
         target = Path(output)
         plan = _plan_of_output(checkpoint, target, options, settings.limits)
         if plan is not None:
-            return check_output(checkpoint, plan, target, settings, progress)
+            written = output_paths(plan, target)
+            return check_output(checkpoint, plan, written, target, settings, progress)
         other = open_checkpoint(output, limits=settings.limits)
         try:
             if other.opened.error is not None:
@@ -267,20 +271,43 @@ def _check_target(target: Path, *, folder: bool, replace: bool) -> None:
         raise SinkError(msg)
 
 
-def _check_source(checkpoint: Checkpoint) -> None:
-    if isinstance(checkpoint.source, FileSource):
-        checkpoint.source.check_unchanged()
+class _DiffersError(Exception):
+    """What was written is not what it should be; the report says where."""
 
 
-def _withdraw(target: Path, plan: OutputPlan) -> None:
-    """Remove an output that is not what it should be."""
-    for path in output_paths(plan, target).values():
-        path.unlink(missing_ok=True)
-    if plan.sidecar is not None:
-        folder = target if plan.folder else target.parent
-        (folder / plan.sidecar.file_name).unlink(missing_ok=True)
-    if plan.folder:
-        target.rmdir()
+class _Gate:
+    """Stands between what was written and its final name."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        plan: OutputPlan,
+        target: Path,
+        settings: ConversionSettings,
+        progress: Progress | None,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._plan = plan
+        self._target = target
+        self._settings = settings
+        self._progress = progress
+        self.verification: VerificationReport | None = None
+
+    def check(self, written: Mapping[str, Path]) -> None:
+        """Let only an output through that equals a source which stayed as it was.
+
+        Raises:
+            SourceError: the source changed while it was read.
+            _DiffersError: the output differs.
+        """
+        if self._settings.verify:
+            self.verification = check_output(
+                self._checkpoint, self._plan, written, self._target, self._settings, self._progress
+            )
+        if isinstance(self._checkpoint.source, FileSource):
+            self._checkpoint.source.check_unchanged()
+        if self.verification is not None and not self.verification.identical:
+            raise _DiffersError
 
 
 def _document_text(checkpoint: Checkpoint, plan: OutputPlan) -> str:
@@ -316,10 +343,7 @@ def _report(
         style=checkpoint.style,
         layout=checkpoint.layout,
         components=[component_line(component) for component in checkpoint.components],
-        outputs=[
-            OutputFile(path=str(path), nbytes=file.nbytes, tensors=len(file.entries))
-            for file, path in zip(plan.files, output_paths(plan, target).values(), strict=True)
-        ],
+        outputs=[] if verification and not verification.identical else _outputs(plan, target),
         tensors=len(entries),
         nbytes=sum(entry.nbytes for entry in entries),
         aliases=_aliases(plan),
@@ -330,6 +354,13 @@ def _report(
         anomalies=[observation(anomaly) for anomaly in checkpoint.opened.anomalies],
         verification=verification,
     )
+
+
+def _outputs(plan: OutputPlan, target: Path) -> list[OutputFile]:
+    return [
+        OutputFile(path=str(path), nbytes=file.nbytes, tensors=len(file.entries))
+        for file, path in zip(plan.files, output_paths(plan, target).values(), strict=True)
+    ]
 
 
 def _aliases(plan: OutputPlan) -> dict[str, str]:

@@ -88,6 +88,14 @@ class AtomicFile:
             self._discard()
 
     @property
+    def written_path(self) -> Path:
+        """Where the content stands until the block ends."""
+        if self._temporary is None:
+            msg = f"cannot write: {self.path}: the file is not open"
+            raise SinkError(msg)
+        return self._temporary
+
+    @property
     def descriptor(self) -> int:
         """The open descriptor of the temporary; its position is where `write` goes on."""
         if self._descriptor < 0:

@@ -62,7 +62,7 @@ def conversion_text(report: ConversionReport) -> str:
         f"{printable(output.path)}: {count_text(output.tensors, 'tensor')}, "
         f"{size_text(output.nbytes)}"
         for output in report.outputs
-    ]
+    ] or ["nothing was written"]
     if report.aliases:
         rows = [[printable(a), "shares", printable(b)] for a, b in report.aliases.items()]
         lines += _cut("shared tensors, written once", rows)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from converter.byteio.sink import AtomicFile, AtomicFolder
@@ -28,11 +28,15 @@ from converter.progress import SilentProgress
 from converter.writing.safetensors_file import write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
     from converter.limits import Limits
     from converter.progress import Progress
     from converter.writing.layout import OutputPlan, Sidecar
+
+    Check: TypeAlias = Callable[[Mapping[str, Path]], None]
 
 
 def write_output(
@@ -42,6 +46,7 @@ def write_output(
     replace: bool = False,
     progress: Progress | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    check: Check | None = None,
 ) -> None:
     """Write `plan` to `destination`: a file, or a folder if the plan is one.
 
@@ -52,6 +57,8 @@ def write_output(
         replace: whether what exists there may be replaced.
         progress: told of every byte written, in one phase; None for nobody.
         limits: sizes of buffers.
+        check: called with file name → path of what was written, before any of it gets its final
+            name; what it raises keeps the output from appearing.
 
     Raises:
         PlanError: `destination` has another name than the one in the plan.
@@ -59,31 +66,33 @@ def write_output(
         SourceError: a tensor cannot be read.
     """
     watcher = progress if progress is not None else SilentProgress()
-    watcher.begin("writing", sum(file.nbytes for file in plan.files))
-    try:
-        if plan.folder:
-            _write_folder(plan, destination, watcher, limits, replace=replace)
-        else:
-            _write_single(plan, destination, watcher, limits, replace=replace)
-    finally:
-        watcher.end()
+    stage = _stage_folder if plan.folder else _stage_single
+    with stage(plan, destination, watcher, limits, replace=replace) as written:
+        if check is not None:
+            check(written)
 
 
-def _write_folder(
+@contextmanager
+def _stage_folder(
     plan: OutputPlan, destination: Path, progress: Progress, limits: Limits, *, replace: bool
-) -> None:
+) -> Iterator[dict[str, Path]]:
+    """Write a folder under its temporary name; it is published when the block ends well."""
     with AtomicFolder(destination, replace=replace) as folder:
-        for file in plan.files:
-            with AtomicFile(folder.path / file.file_name) as sink:
-                write_file(file, sink, progress, limits)
+        with _phase(plan, progress):
+            for file in plan.files:
+                with AtomicFile(folder.path / file.file_name) as sink:
+                    write_file(file, sink, progress, limits)
         if plan.sidecar is not None:
             with AtomicFile(folder.path / plan.sidecar.file_name) as sink:
                 sink.write_at(0, plan.sidecar.content)
+        yield {file.file_name: folder.path / file.file_name for file in plan.files}
 
 
-def _write_single(
+@contextmanager
+def _stage_single(
     plan: OutputPlan, destination: Path, progress: Progress, limits: Limits, *, replace: bool
-) -> None:
+) -> Iterator[dict[str, Path]]:
+    """Write a file under its temporary name; it is published when the block ends well."""
     (file,) = plan.files
     beside = None
     if plan.sidecar is not None:
@@ -93,7 +102,9 @@ def _write_single(
         beside = _SidecarFile(plan.sidecar, destination, replace=replace)
     try:
         with AtomicFile(destination, replace=replace) as sink:
-            write_file(file, sink, progress, limits)
+            with _phase(plan, progress):
+                write_file(file, sink, progress, limits)
+            yield {file.file_name: sink.written_path}
             if beside is not None:
                 os.fsync(sink.descriptor)
                 beside.publish()
@@ -101,6 +112,15 @@ def _write_single(
         if beside is not None:
             beside.withdraw()
         raise
+
+
+@contextmanager
+def _phase(plan: OutputPlan, progress: Progress) -> Iterator[None]:
+    progress.begin("writing", sum(file.nbytes for file in plan.files))
+    try:
+        yield
+    finally:
+        progress.end()
 
 
 class _SidecarFile:

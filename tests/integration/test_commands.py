@@ -202,3 +202,21 @@ def test_wrong_arguments() -> None:
     assert depickle("convert", RUN).code == 2
     assert depickle("nonsense").code == 2
     assert depickle("convert", RUN, "x.safetensors", "--rename", "no-equals-sign").code == 2
+
+
+def test_output_that_differs_never_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that garbles what is written is simulated where the last bytes go out."""
+    from converter.byteio.sink import AtomicFile
+
+    honest = AtomicFile.write_at
+
+    def garble(self: AtomicFile, offset: int, buffer: bytes) -> None:
+        honest(self, offset, bytes(buffer).replace(b'"F32"', b'"I32"'))
+
+    monkeypatch.setattr(AtomicFile, "write_at", garble)
+    outcome = depickle("convert", RUN, tmp_path / "run.safetensors")
+    assert outcome.code == 20
+    assert "differs" in outcome.out
+    assert list(tmp_path.iterdir()) == []

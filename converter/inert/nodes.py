@@ -86,7 +86,7 @@ class ByteArrayNode:
 
 
 class GlobalNode:
-    """A name: GLOBAL or STACK_GLOBAL. Two strings as the stream spells them, nothing resolved."""
+    """A name: GLOBAL, STACK_GLOBAL or INST; two strings as the stream spells them, unresolved."""
 
     __slots__ = ("module", "name", "offset")
 

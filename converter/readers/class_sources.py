@@ -7,14 +7,16 @@ layout by the tuple ``(class, file, source)``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.values import as_text
 from converter.inert.names import canonical_name
-from converter.inert.nodes import ByteString, GlobalNode, Node, TupleNode
+from converter.inert.nodes import ByteString, CallNode, GlobalNode, Node, TupleNode
 
 if TYPE_CHECKING:
     from converter.checkpoint.canonical import Opened
+
+_MAX_NESTED_CLASSES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,34 @@ def class_sources(opened: Opened) -> dict[str, ClassSource]:
             items = list(pid.items) if isinstance(pid, TupleNode) else []
             if len(items) == 4 and _text(items[0]) == "module":
                 items = items[1:]
-            if len(items) != 3 or not isinstance(items[0], GlobalNode):
-                continue
-            name = ".".join(canonical_name(items[0].module, items[0].name, graph.protocol))
-            found.setdefault(name, ClassSource(_text(items[1]), _text(items[2])))
+            name = _class_name(items[0], graph.protocol) if len(items) == 3 else None
+            if name is not None:
+                found.setdefault(name, ClassSource(_text(items[1]), _text(items[2])))
     return found
+
+
+def _class_name(node: Node, protocol: int | None) -> str | None:
+    """Return the name of a class, also of one inside others: ``getattr(Outer, 'Inner')``."""
+    inner: list[str] = []
+    while not isinstance(node, GlobalNode):
+        if not isinstance(node, CallNode) or not isinstance(node.args, TupleNode):
+            return None
+        owner, name = (*node.args.items, None, None)[:2]
+        text = _text(name)
+        if _callee(node, protocol) != "builtins.getattr" or text is None:
+            return None
+        if len(inner) >= _MAX_NESTED_CLASSES:
+            return None
+        inner.append(text)
+        node = owner
+    return ".".join([*canonical_name(node.module, node.name, protocol), *reversed(inner)])
+
+
+def _callee(call: CallNode, protocol: int | None) -> str | None:
+    func = call.func
+    if not isinstance(func, GlobalNode):
+        return None
+    return ".".join(canonical_name(func.module, func.name, protocol))
 
 
 def _text(node: Node) -> str | None:

@@ -12,7 +12,12 @@ from converter.checkpoint.values import CompositeTensor, InertValue, MappingValu
 from converter.readers.flattening import Flattened, TensorMap
 from converter.readers.module_state import ModuleState, module_state
 from converter.readers.modules import class_name_of, is_module
-from converter.readers.optimizer_objects import is_optimizer_object, numbered_optimizer
+from converter.readers.optimizer_objects import (
+    is_optimizer_object,
+    is_scheduler_object,
+    numbered_optimizer,
+    numbered_scheduler,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +51,9 @@ def component_of(part: Part, tensors: TensorMap, limits: Limits) -> tuple[Compon
         facts = _facts(state)
         notes = _module_notes(part.name, facts)
     elif is_optimizer_object(value):
-        numbered = numbered_optimizer(value)
-        flat = TensorMap(numbered, limits).flatten(numbered)
+        flat = _flatten_alone(numbered_optimizer(value), limits)
+    elif is_scheduler_object(value):
+        flat = _flatten_alone(numbered_scheduler(value), limits)
     else:
         flat = tensors.flatten(value)
     notes += [
@@ -74,7 +80,7 @@ def _flatten_state(state: ModuleState, limits: Limits) -> Flattened:
     """
     flat = Flattened()
     for name, item in state.entries.items():
-        found = {name: item} if isinstance(item, TensorRef) else _parts_of_entry(name, item, limits)
+        found = {name: item} if isinstance(item, TensorRef) else _flatten_entry(name, item, limits)
         if isinstance(found, Flattened):
             flat.composites.update(found.composites)
             flat.changed.update(found.changed)
@@ -84,9 +90,13 @@ def _flatten_state(state: ModuleState, limits: Limits) -> Flattened:
     return flat
 
 
-def _parts_of_entry(name: str, item: Value, limits: Limits) -> Flattened:
-    holder = MappingValue("dict", [(name, item)])
-    return TensorMap(holder, limits).flatten(holder)
+def _flatten_entry(name: str, item: Value, limits: Limits) -> Flattened:
+    return _flatten_alone(MappingValue("dict", [(name, item)]), limits)
+
+
+def _flatten_alone(value: MappingValue, limits: Limits) -> Flattened:
+    """Name the tensors of a mapping that was made here and is no part of the tree."""
+    return TensorMap(value, limits).flatten(value)
 
 
 def _facts(state: ModuleState) -> ModuleFacts:

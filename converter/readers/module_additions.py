@@ -37,6 +37,8 @@ def additions_of(view: ModuleView) -> Entries:
     """Return what a module's class adds to its ``state_dict()``, after its buffers."""
     if not QUANTIZED.match(view.class_name):
         return []
+    if is_reference(view):
+        return _reference_weight(view)
     if "scale" in view.attributes and "in_channels" in view.attributes:
         return _convolution(view)
     add = _BY_CLASS.get(view.short_name)
@@ -44,9 +46,12 @@ def additions_of(view: ModuleView) -> Entries:
         return add(view)
     if "_packed_weight_ih" in view.attributes:
         return _packed_weights(view, ("_packed_weight_ih", "_packed_weight_hh"))
-    if ".reference." in view.class_name:
-        return _reference_weight(view)
     return []
+
+
+def is_reference(view: ModuleView) -> bool:
+    """Return whether a module only describes how it would be quantised, and holds floats."""
+    return ".quantized.reference." in view.class_name
 
 
 def later_additions_of(view: ModuleView) -> Entries:

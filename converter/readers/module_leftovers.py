@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MAX_PATH_LABELS: Final = 200
+_STRUCTURE: Final = frozenset({"(attributes)", "(state)"})
 
 
 class _Place:
@@ -40,12 +41,24 @@ class _Place:
             self.label in MODULE_TABLES and self.outer is not None and is_module(self.outer.value)
         )
 
+    @property
+    def is_on_tensor(self) -> bool:
+        """Whether it was set on a tensor as an attribute."""
+        outer = self.outer
+        while outer is not None and (
+            outer.label in _STRUCTURE or isinstance(outer.value, TensorRef)
+        ):
+            if isinstance(outer.value, TensorRef):
+                return True
+            outer = outer.outer
+        return False
+
     def path(self) -> str:
         """Spell the way out, without the tables of modules."""
         labels: list[str] = []
         place: _Place | None = self
         while place is not None and len(labels) < _MAX_PATH_LABELS:
-            if place.label and not place.is_table:
+            if place.label and place.label not in _STRUCTURE and not place.is_table:
                 labels.append(place.label)
             place = place.outer
         return ".".join(reversed(labels))
@@ -99,7 +112,7 @@ def _reason(place: _Place) -> str:
     outer = place.outer
     if outer is None:
         return "stands alone"
-    if isinstance(outer.value, TensorRef) or place.label == "(attributes)":
+    if place.is_on_tensor:
         return "set on a parameter, which state_dict() does not keep"
     if outer.is_table and outer.label == "_buffers":
         return "non-persistent buffer"

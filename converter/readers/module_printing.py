@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.values import GlobalValue, InertValue, Value
 from converter.limits import DEFAULT_LIMITS, Limits
+from converter.readers.module_additions import is_reference
 from converter.readers.module_formatters import FORMATTERS
 from converter.readers.modules import QUANTIZED, ModuleView, view_of
 from converter.readers.printed_module import PrintedModule
@@ -117,7 +118,7 @@ def _extra_lines(view: ModuleView) -> list[str]:
     if not view.class_name.startswith(_TORCH):
         return []
     formatter: Callable[[PrintedModule], str] | None = None
-    if QUANTIZED.match(view.class_name):
+    if QUANTIZED.match(view.class_name) and not is_reference(view):
         formatter = QUANTIZED_FORMATTERS.get(view.short_name)
     formatter = formatter or FORMATTERS.get(view.short_name)
     text = formatter(PrintedModule(view)) if formatter is not None else ""

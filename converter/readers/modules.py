@@ -144,6 +144,9 @@ def _name_of_class(value: Value) -> str | None:
     for _ in range(_MAX_NESTED_CLASSES):
         if isinstance(value, GlobalValue):
             return ".".join([value.full_name, *reversed(inner)])
+        if isinstance(value, InertValue) and value.how == "PERSISTENT":
+            value = _class_of_id(value)
+            continue
         if not isinstance(value, InertValue) or len(value.args) < 2:
             return None
         name = as_text(value.args[1])
@@ -155,6 +158,14 @@ def _name_of_class(value: Value) -> str | None:
             return None
         inner.append(name)
         value = value.args[0]
+    return None
+
+
+def _class_of_id(value: InertValue) -> Value:
+    """Return the class in a legacy ``('module', class, file, source)`` id of no plain name."""
+    pid = value.args[0] if value.args else None
+    if isinstance(pid, SequenceValue) and len(pid.items) == 4 and as_text(pid.items[0]) == "module":
+        return pid.items[1]
     return None
 
 

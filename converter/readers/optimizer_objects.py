@@ -29,13 +29,30 @@ def numbered_optimizer(value: InertValue) -> MappingValue:
     """Return what an optimizer object holds, with numbers instead of parameters as keys."""
     numbers = _numbers(value.attribute("param_groups"))
     entries: list[tuple[Value, Value]] = []
-    for mapping in value.attribute_mappings():
-        for key, item in mapping.entries:
-            shown = item
-            if key == "state" and isinstance(item, MappingValue):
-                shown = MappingValue("dict", [(_number(k, numbers), v) for k, v in item.entries])
-            entries.append((key, shown))
+    for key, item in _attributes(value):
+        shown = item
+        if key == "state" and isinstance(item, MappingValue):
+            shown = MappingValue("dict", [(_number(k, numbers), v) for k, v in item.entries])
+        entries.append((key, shown))
     return MappingValue("dict", entries)
+
+
+def is_scheduler_object(value: Value) -> TypeGuard[InertValue]:
+    """Return whether a value is a pickled scheduler of ``torch.optim``."""
+    return isinstance(value, InertValue) and value.class_name.startswith(f"{_PACKAGE}lr_scheduler.")
+
+
+def numbered_scheduler(value: InertValue) -> MappingValue:
+    """Return what a scheduler object holds, with its optimizer as `numbered_optimizer` shows it."""
+    entries: list[tuple[Value, Value]] = []
+    for key, item in _attributes(value):
+        shown = numbered_optimizer(item) if is_optimizer_object(item) else item
+        entries.append((key, shown))
+    return MappingValue("dict", entries)
+
+
+def _attributes(value: InertValue) -> list[tuple[Value, Value]]:
+    return [entry for mapping in value.attribute_mappings() for entry in mapping.entries]
 
 
 def _numbers(groups: Value) -> dict[int, int]:

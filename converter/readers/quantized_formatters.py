@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.values import CompositeTensor, SequenceValue, Value
-from converter.readers.module_additions import additions_of
+from converter.readers.module_additions import additions_of, is_reference
 from converter.readers.module_formatters import differs_from_all, recurrent, recurrent_cell
 from converter.readers.modules import ModuleView, view_of
 from converter.readers.printed_module import PrintedModule
@@ -39,7 +40,7 @@ def quantized_name(view: ModuleView) -> str:
     name = view.short_name
     if name in _PLAIN_NAMES:
         return name
-    if ".reference." in view.class_name:
+    if is_reference(view):
         return f"Quantized{name}(Reference)"
     if ".dynamic." in view.class_name:
         return f"DynamicQuantized{name}"
@@ -61,9 +62,13 @@ def _is_dynamic_rnn(view: ModuleView) -> bool:
 
 
 def _scheme(weight: Value) -> object:
-    if isinstance(weight, CompositeTensor):
-        return python_value(dict(weight.facts).get("qscheme"))
-    return "?"
+    if not isinstance(weight, CompositeTensor):
+        return "?"
+    zero_points = dict(weight.parts).get("zero_points")
+    if isinstance(zero_points, TensorRef) and zero_points.dtype.name.startswith("float"):
+        # torch writes this scheme under the name of the other one.
+        return "torch.per_channel_affine_float_qparams"
+    return python_value(dict(weight.facts).get("qscheme"))
 
 
 def _packed_child(module: PrintedModule) -> tuple[Value, object]:

@@ -14,7 +14,6 @@ from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.values import (
     CompositeTensor,
-    InertValue,
     MappingValue,
     SequenceValue,
     Value,
@@ -24,7 +23,7 @@ from converter.checkpoint.values import (
 from converter.readers.components import Part, component_of
 from converter.readers.flattening import TensorMap
 from converter.readers.modules import is_module
-from converter.readers.optimizer_objects import is_optimizer_object
+from converter.readers.optimizer_objects import is_optimizer_object, is_scheduler_object
 
 if TYPE_CHECKING:
     from converter.checkpoint.canonical import Opened
@@ -234,7 +233,7 @@ def is_scheduler(value: Value, label: str) -> bool:
         return len(keys & _SCHEDULER_KEYS) >= 2 or ("sched" in label.lower() and bool(keys))
     if isinstance(value, SequenceValue) and value.items:
         return all(is_scheduler(item, label) for item in value.items)
-    return isinstance(value, InertValue) and value.class_name.startswith("torch.optim.lr_sched")
+    return is_scheduler_object(value)
 
 
 def _is_model_name(label: str) -> bool:

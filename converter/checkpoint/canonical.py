@@ -105,7 +105,7 @@ class Checkpoint:
     Attributes:
         opened: what the reader found.
         style: ``tensor``, ``state_dict``, ``bundle``, ``multi_model``, ``nested``, ``module``,
-            ``object``, ``values``.
+            ``object``, ``values``, ``object``, ``optimizer``, ``scheduler``.
         components: in the order of the source.
         bare: whether the tensors keep their own names in a single output file (a lone
             state_dict), rather than ``component.name``.

@@ -64,6 +64,10 @@ def _parts_of(root: Value, tensors: TensorMap) -> tuple[str, list[Part], bool]:
         return "module", [Part("model", ComponentKind.MODEL, (), root)], True
     if is_optimizer_object(root):
         return "object", [Part("optimizer", ComponentKind.OPTIMIZER, (), root)], True
+    if is_optimizer(root, ""):
+        return "optimizer", [Part("optimizer", ComponentKind.OPTIMIZER, (), root)], True
+    if is_scheduler(root, ""):
+        return "scheduler", [Part("scheduler", ComponentKind.SCHEDULER, (), root)], True
     if not tensors.leads_to_tensor(root) and not _modules_in(root):
         return "values", [Part(_EXTRA, ComponentKind.EXTRA, (), root)], True
     if isinstance(root, MappingValue):
@@ -211,8 +215,10 @@ def component_name(label: str) -> str:
     if label.startswith("state_dict_"):
         return label.removeprefix("state_dict_")
     for suffix in _SUFFIXES:
-        if label.endswith(suffix) and len(label) > len(suffix):
-            return label.removesuffix(suffix)
+        name = label.removesuffix(suffix)
+        # ``extra`` is the name of what belongs to no other component.
+        if name not in (label, "", _EXTRA):
+            return name
     return label
 
 

@@ -51,12 +51,12 @@ def pickle_of_record(
     try:
         graph = read_graph(record.data, start=0, record=record.name, limits=limits)
     except DepickleError as error:
-        opened.error = opened.error or error
+        keep_error(opened, error)
         return None
     opened.graphs.append((record.name, graph))
     opened.anomalies.extend(graph.anomalies)
     if graph.error is not None:
-        opened.error = opened.error or graph.error
+        keep_error(opened, graph.error)
         return None
     return rebuild(opened, graph, record.name, resolve, limits, blobs=blobs)
 
@@ -82,7 +82,7 @@ def nested_file_of_record(
                 found=kind,
             )
     except DepickleError as error:
-        opened.error = opened.error or error
+        keep_error(opened, error)
         return None
     opened.graphs.extend((f"{record.name}!{name}", graph) for name, graph in inner.graphs)
     opened.anomalies.extend(inner.anomalies)
@@ -147,7 +147,7 @@ def small_values(
         try:
             raw = record.data.read_at(0, record.nbytes)
         except DepickleError as error:
-            opened.error = opened.error or error
+            keep_error(opened, error)
             continue
         entries.append((name, text_or_bytes(raw)))
     if left:
@@ -169,8 +169,9 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:_MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
 
 
-def keep_error(opened: Opened, error: FormatError) -> None:
+def keep_error(opened: Opened, error: DepickleError) -> None:
     """Keep the first error, with the source's name."""
     if opened.error is None:
-        error.source = error.source or opened.source.name
+        if isinstance(error, FormatError):
+            error.source = error.source or opened.source.name
         opened.error = error

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.canonical import Note, Opened
 from converter.checkpoint.values import MappingValue, SequenceValue, Value
-from converter.errors import ContainerError, FormatError
+from converter.errors import ContainerError, DepickleError, FormatError
+from converter.inert.machine import read_graph
 from converter.readers.flattening import TensorMap
 from converter.readers.record_storages import RecordStorages, is_big_endian, note_unreferenced
 from converter.readers.record_values import keep_error, listed, pickle_of_record, small_values
@@ -39,9 +40,17 @@ DETAILS: Final = "_torchscript"
 """Attribute of a lone state_dict that holds what else the module had."""
 
 _STORAGE_FOLDERS: Final = ("data/", "constants/", "tensors/")
-_OTHER_FOLDERS: Final = ("code/", "extra/", ".data/")
+_OTHER_FOLDERS: Final = ("code/", "extra/", ".data/", "traced_inputs/")
 _OTHER_RECORDS: Final = frozenset(
-    {"data.pkl", "constants.pkl", "model.json", "version", "byteorder", ".format_version"}
+    {
+        "data.pkl",
+        "constants.pkl",
+        "traced_inputs.pkl",
+        "model.json",
+        "version",
+        "byteorder",
+        ".format_version",
+    }
 )
 # Read by the lite interpreter and by debuggers; neither holds state.
 _IGNORED: Final = (".debug_pkl", "bytecode.pkl", "mobile_debug_handles.pkl")
@@ -95,6 +104,7 @@ def read_torchscript(
     folders = tuple(f"{root}/{folder}" for folder in _STORAGE_FOLDERS)
     stored = [record for record in archive.records if record.name.startswith(folders)]
     note_unreferenced(opened, stored, used)
+    _read_traced_inputs(opened, archive, root, limits)
     _note_others(opened, archive, root)
     return opened
 
@@ -189,6 +199,27 @@ def _extra_files(opened: Opened, archive: Archive, root: str, limits: Limits) ->
         if record.name.startswith(prefix) and not record.is_folder
     )
     return MappingValue("dict", small_values(opened, files, "extra_files_not_kept", limits))
+
+
+def _read_traced_inputs(opened: Opened, archive: Archive, root: str, limits: Limits) -> None:
+    """Read the pickle of the inputs a module was traced with, so that it can be judged.
+
+    They are examples and no part of the module, so they are left out of its values.
+    """
+    record = archive.find_folded(f"{root}/traced_inputs.pkl")
+    if record is None:
+        return
+    try:
+        graph = read_graph(record.data, start=0, record=record.name, limits=limits)
+    except DepickleError as error:
+        keep_error(opened, error)
+        return
+    opened.graphs.append((record.name, graph))
+    opened.anomalies.extend(graph.anomalies)
+    folder = f"{root}/traced_inputs/"
+    nbytes = sum(one.nbytes for one in archive.records if one.name.startswith(folder))
+    text = f"the inputs it was traced with ({nbytes} bytes) are no part of the module"
+    opened.notes.append(Note("traced_inputs_left_out", text))
 
 
 def _note_others(opened: Opened, archive: Archive, root: str) -> None:

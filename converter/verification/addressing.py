@@ -2,8 +2,8 @@
 
 A tensor is walked in *boxes*: the same range of indexes on both sides of a comparison, small
 enough to be held. For each box one works out a *window* per side: which bytes to read, in the
-order in which they lie there, and where in them each element stands. No array is ever given
-strides: that is how tensors are written, and this is the doubt.
+order in which they lie there, and where in them each element stands. No view with the tensor's
+strides is ever made: that is how tensors are written, and this is the doubt.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 # Bytes worth reading in vain rather than reading twice: one positioned read costs about as much.
 _GAP_NBYTES: Final = 4096
+# Between runs that are looked up across: a step of a power of two would put all of them into the
+# same few lines of the processor's cache (measured: five times slower). Short runs need none.
+_SPACER_NBYTES: Final = 64
+_SPACED_NBYTES: Final = 1024
 # Length, in bytes, of the shortest piece worth reading on either side of a transposed box.
 _PIECE_NBYTES: Final = 4096
-# An element that must be looked up costs an index of this many bytes.
-_INDEX_NBYTES: Final = 8
 
 _FLOATS: Final = frozenset({"float64", "float32", "float16", "bfloat16"})
 _INTEGERS: Final = frozenset({"int64", "int32", "int16", "int8", "uint8"})
@@ -89,17 +91,19 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What to read for a box, as one run that is repeated.
+    """What to read for a box, as one run that is repeated, and where to put it.
 
     Attributes:
         nbytes: length of one run; it may hold gaps.
+        pitch: bytes from the start of one run to the start of the next where they are put.
         repeats: (count, step in bytes) of the loops around the run, the widest step first.
-        steps: bytes between neighbours of the box once all runs lie end to end.
+        steps: bytes between neighbours of the box once all runs are in place.
         count: how many runs there are.
-        in_order: whether the runs, end to end, are the box in row-major order already.
+        in_order: whether the runs in their places are the box in row-major order.
     """
 
     nbytes: int
+    pitch: int
     repeats: tuple[tuple[int, int], ...]
     steps: tuple[int, ...]
     count: int
@@ -107,14 +111,18 @@ class Window:
 
     @property
     def total_nbytes(self) -> int:
-        """Return the bytes of all runs together."""
-        return self.nbytes * self.count
+        """Return the bytes of the place for all runs."""
+        return self.pitch * (self.count - 1) + self.nbytes
 
     def offsets(self) -> Iterator[int]:
         """Yield the position of each run, in bytes from the first element of the box."""
-        counts = tuple(count for count, _ in self.repeats)
-        for index in count_up(counts, (1,) * len(counts)):
-            yield sum(i * step for i, (_, step) in zip(index, self.repeats, strict=True))
+        if not self.repeats:
+            yield 0
+            return
+        *outer, (count, step) = self.repeats
+        for index in count_up([count for count, _ in outer], [1] * len(outer)):
+            start = sum(i * step for i, (_, step) in zip(index, outer, strict=True))
+            yield from range(start, start + count * step, step)
 
 
 def tensor_layout(tensor: TensorRef, limits: Limits, where: str) -> Layout:
@@ -286,18 +294,21 @@ def plan_window(shape: tuple[int, ...], steps: tuple[int, ...], unit: int) -> Wi
             break
         nbytes += (shape[axis] - 1) * steps[axis]
         inside += 1
-    found = [0] * len(shape)
-    for axis in by_step[:inside]:
-        found[axis] = steps[axis]
-    count = 1
-    for axis in by_step[inside:]:
-        found[axis] = nbytes * count
-        count *= shape[axis]
     repeats = tuple((shape[axis], steps[axis]) for axis in reversed(by_step[inside:]))
-    sizes, (merged,) = merge_dimensions(shape, found)
-    gapless = math.prod(shape) * unit == nbytes * count
-    in_order = gapless and merged == ((unit,) if sizes else ())
-    return Window(nbytes, repeats, tuple(found), count, in_order)
+    count = math.prod(number for number, _ in repeats)
+    placed = [0] * len(shape)
+    for axis in by_step[:inside]:
+        placed[axis] = steps[axis]
+    spacer = _SPACER_NBYTES if nbytes >= _SPACED_NBYTES else 0
+    for pitch in (nbytes, nbytes + spacer):
+        distance = pitch
+        for axis in by_step[inside:]:
+            placed[axis] = distance
+            distance *= shape[axis]
+        sizes, (merged,) = merge_dimensions(shape, placed)
+        if merged == ((unit,) if sizes else ()) and math.prod(shape) * unit == nbytes * count:
+            return Window(nbytes, pitch, repeats, tuple(placed), count, in_order=True)
+    return Window(nbytes, pitch, repeats, tuple(placed), count, in_order=False)
 
 
 def tile_shape(
@@ -309,11 +320,10 @@ def tile_shape(
         shape: sizes, merged.
         walks: for each side, the bytes between neighbours; the last one contiguous.
         unit: bytes of one element.
-        budget: bytes that a box, or the window of any side, may take.
+        budget: bytes that a box, or the runs of any side, may take.
     """
-    cell = _cell(shape, walks, unit)
     # So that a square of the longest pieces still fits.
-    piece = min(_PIECE_NBYTES, unit * math.isqrt(max(1, budget // cell)))
+    piece = min(_PIECE_NBYTES, math.isqrt(budget * unit))
     box = [1] * len(shape)
     for steps in walks:
         reach = unit
@@ -323,38 +333,26 @@ def tile_shape(
             if reach >= piece:
                 break
     for axis in reversed(range(len(shape))):
-        others = math.prod(box) // box[axis] * cell
+        others = math.prod(box) // box[axis] * unit
         box[axis] = max(box[axis], min(shape[axis], budget // others))
-    while _needed(box, walks, unit, cell) > budget and max(box, default=1) > 1:
+    while _needed(box, walks, unit) > budget and max(box, default=1) > 1:
         reaches = [n * max(s[a] for s in walks) if n > 1 else -1 for a, n in enumerate(box)]
         widest = reaches.index(max(reaches))
         box[widest] = -(-box[widest] // 2)
     return tuple(box)
 
 
-def slab_shape(
-    shape: tuple[int, ...], steps: tuple[int, ...], unit: int, budget: int
-) -> tuple[int, ...]:
+def slab_shape(shape: tuple[int, ...], unit: int, budget: int) -> tuple[int, ...]:
     """Return sizes of boxes that, one after the other, are the tensor in row-major order."""
-    cell = _cell(shape, (steps,), unit)
     box = [1] * len(shape)
     for axis in reversed(range(len(shape))):
-        box[axis] = max(1, min(shape[axis], budget // (math.prod(box) * cell)))
+        box[axis] = max(1, min(shape[axis], budget // (math.prod(box) * unit)))
         if box[axis] < shape[axis]:
             break
-    while _needed(box, (steps,), unit, cell) > budget and max(box, default=1) > 1:
-        outermost = next(axis for axis, size in enumerate(box) if size > 1)
-        box[outermost] = -(-box[outermost] // 2)
     return tuple(box)
 
 
-def _cell(shape: tuple[int, ...], walks: Sequence[tuple[int, ...]], unit: int) -> int:
-    """Return the bytes of working memory per element."""
-    contiguous = len(shape) <= 1 and all(steps in ((), (unit,)) for steps in walks)
-    return unit if contiguous else max(unit, _INDEX_NBYTES)
-
-
-def _needed(box: list[int], walks: Sequence[tuple[int, ...]], unit: int, cell: int) -> int:
+def _needed(box: list[int], walks: Sequence[tuple[int, ...]], unit: int) -> int:
     shape = tuple(box)
-    windows = (plan_window(shape, steps, unit).total_nbytes for steps in walks)
-    return max(math.prod(shape) * cell, *windows)
+    windows = (plan_window(shape, steps, unit) for steps in walks)
+    return max(math.prod(shape) * unit, *(window.nbytes * window.count for window in windows))

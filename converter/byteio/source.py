@@ -69,6 +69,13 @@ class ByteSource(ABC):
         """Return where these bytes lie unchanged in an open file, or None."""
         return None
 
+    def check_unchanged(self) -> None:  # noqa: B027 - most sources have nothing to compare
+        """Compare what was opened with what is there now.
+
+        Raises:
+            SourceError: it was written to, cut or extended since.
+        """
+
     def close(self) -> None:  # noqa: B027 - most sources own nothing
         """Release what the source owns; harmless when repeated."""
 

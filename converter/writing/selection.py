@@ -116,7 +116,7 @@ def _iter_tensors(checkpoint: Checkpoint) -> Iterator[tuple[Component, str, Tens
 
 def _name_in_file(component: Component, key: str, *, bare: bool) -> str:
     if bare:
-        return key or component.name
+        return key
     return f"{component.name}.{key}" if key else component.name
 
 

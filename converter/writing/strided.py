@@ -64,14 +64,18 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """How a block is read.
+    """How a block, or a part of one, is read.
 
     Attributes:
+        first: its first element, in elements from the block's own.
+        place: where that one belongs in the block's row-major form, in elements.
         run: the axes inside one run.
         grid: the axes from run to run, the largest step first.
         repeated: the axes of stride 0.
     """
 
+    first: int
+    place: int
     run: tuple[Axis, ...]
     grid: tuple[Axis, ...]
     repeated: tuple[Axis, ...]
@@ -155,17 +159,29 @@ def plan_reads(axes: Sequence[Axis], itemsize: int, budget: int) -> tuple[Reads,
             continue
         grid = moving[index + 1 :]
         if count == 1:
-            return _reads(run, [axis, *grid], repeated), None
-        part = replace(axis, count=count)
-        whole, left = divmod(axis.count, count)
-        steps = Axis(whole, axis.source * count, axis.target * count)
-        rest = _reads([*run, replace(axis, count=left)], grid, repeated) if left else None
-        return _reads([*run, part], [steps, *grid], repeated), rest
-    return _reads(run, [], repeated), None
+            return Reads(0, 0, tuple(run), tuple(reversed([axis, *grid])), repeated), None
+        return _cut(run, axis, count, grid, repeated)
+    return Reads(0, 0, tuple(run), (), repeated), None
 
 
-def _reads(run: Sequence[Axis], grid: Sequence[Axis], repeated: tuple[Axis, ...]) -> Reads:
-    return Reads(tuple(run), tuple(reversed(grid)), repeated)
+def _cut(
+    run: Sequence[Axis],
+    axis: Axis,
+    count: int,
+    grid: Sequence[Axis],
+    repeated: tuple[Axis, ...],
+) -> tuple[Reads, Reads | None]:
+    """Return the reads of a block whose runs take `count` of `axis` at a time."""
+    whole, left = divmod(axis.count, count)
+    steps = Axis(whole, axis.source * count, axis.target * count)
+    part = replace(axis, count=count)
+    outer = tuple(reversed(grid))
+    main = Reads(0, 0, (*run, part), (*outer, steps), repeated)
+    if not left:
+        return main, None
+    done = whole * count
+    last = replace(axis, count=left)
+    return main, Reads(done * axis.source, done * axis.target, (*run, last), outer, repeated)
 
 
 def _count_that_pays(run: Sequence[Axis], axis: Axis, itemsize: int, budget: int) -> int:
@@ -212,16 +228,11 @@ class BlockReader:
         for size, step in zip(reversed(block.shape), reversed(block.stride), strict=True):
             axes.append(Axis(size, step, target))
             target *= size
-        main, rest = plan_reads(axes, self._itemsize, self._budget)
-        self._read_grid(output, main, block.offset, 0)
-        if rest is not None:
-            # The rest follows the main part along the axis that was cut: the last of the run.
-            done = next(a for a in axes if a.target == rest.run[-1].target).count
-            done -= rest.run[-1].count
-            first = block.offset + done * rest.run[-1].source
-            self._read_grid(output, rest, first, done * rest.run[-1].target)
+        for reads in plan_reads(axes, self._itemsize, self._budget):
+            if reads is not None:
+                self._read_grid(output, replace(reads, first=block.offset + reads.first))
 
-    def _read_grid(self, output: memoryview, reads: Reads, first: int, place: int) -> None:
+    def _read_grid(self, output: memoryview, reads: Reads) -> None:
         """Read all runs, in batches that fit the stage."""
         nbytes = reads.span * self._itemsize
         # An odd number of cache lines: at a power of two all runs would meet in the same few.
@@ -233,7 +244,7 @@ class BlockReader:
             inner -= 1
             batch *= reads.grid[inner].count
         if inner == 0:
-            self._read_batch(output, reads, first, place, pitch)
+            self._read_batch(output, reads, pitch)
             return
         axis = reads.grid[inner - 1]
         step = max(1, room // batch)
@@ -242,17 +253,15 @@ class BlockReader:
             for start in range(0, axis.count, step):
                 part = replace(axis, count=min(step, axis.count - start))
                 at = [*outer, (start, axis)]
-                self._read_batch(
-                    output,
-                    replace(reads, grid=(part, *reads.grid[inner:])),
-                    first + sum(i * one.source for i, one in at),
-                    place + sum(i * one.target for i, one in at),
-                    pitch,
+                batch_reads = replace(
+                    reads,
+                    first=reads.first + sum(i * one.source for i, one in at),
+                    place=reads.place + sum(i * one.target for i, one in at),
+                    grid=(part, *reads.grid[inner:]),
                 )
+                self._read_batch(output, batch_reads, pitch)
 
-    def _read_batch(
-        self, output: memoryview, reads: Reads, first: int, place: int, pitch: int
-    ) -> None:
+    def _read_batch(self, output: memoryview, reads: Reads, pitch: int) -> None:
         """Stage the runs of `reads` side by side, then copy them to their places in `output`."""
         np, itemsize, source = self._np, self._itemsize, self._source
         nbytes = reads.span * itemsize
@@ -263,7 +272,7 @@ class BlockReader:
         steps = [range(0, a.count * a.source, a.source) for a in reads.grid]
         start = 0
         for index in product(*steps):
-            source.read_into((first + sum(index)) * itemsize, stage[start : start + nbytes])
+            source.read_into((reads.first + sum(index)) * itemsize, stage[start : start + nbytes])
             start += pitch
         staged = []
         for axis in reversed(reads.grid):
@@ -277,7 +286,7 @@ class BlockReader:
             shape,
             self._type,
             output,
-            place * itemsize,
+            reads.place * itemsize,
             tuple(axis.target * itemsize for axis in axes),
         )
         target[...] = np.ndarray(shape, self._type, stage, 0, tuple(staged))

@@ -116,11 +116,12 @@ def _unknown(source: ByteSource) -> FormatError:
     head = _head(source)
     if head.startswith(_LZ4_MAGIC):
         return _other(source, "lz4-compressed file", "an lz4 frame", "lz4_compressed")
-    text = head[:_SHOWN_CHARACTERS].decode("utf-8", "replace").rstrip("\ufffd")
+    text = _text_of(head)
     if not head.strip(b"\0"):
         what, found, code = "file of zeros", f"zeros in its first {len(head)} bytes", "zeros_file"
-    elif text and _PRINTABLE.fullmatch(head.decode("utf-8", "ignore")):
-        what, found, code = "text in place of a checkpoint", repr(text), "text_file"
+    elif text is not None and _PRINTABLE.fullmatch(text):
+        found = repr(text[:_SHOWN_CHARACTERS])
+        what, code = "text in place of a checkpoint", "text_file"
     else:
         what, found, code = (
             "file of no known format",
@@ -206,6 +207,15 @@ def note_text_ids(opened: Opened) -> None:
     if any(type(node.pid) is str for _, graph in opened.graphs for node in graph.persistent):
         text = "pickled with protocol 0: torch.save writes that, and torch.load cannot read it"
         opened.notes.append(Note("protocol_0", text))
+
+
+def _text_of(head: bytes) -> str | None:
+    """Return bytes as UTF-8 text, less a character that is cut at their end, or None."""
+    try:
+        return head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        cut = len(head) == _HEAD_NBYTES and error.start > len(head) - 4
+        return head[: error.start].decode("utf-8") if cut else None
 
 
 def _head(source: ByteSource) -> bytes:

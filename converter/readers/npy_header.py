@@ -84,7 +84,7 @@ def refuse(where: str, expected: str, found: str) -> NoReturn:
         "npy header is malformed",
         source=where,
         expected=expected,
-        found=repr(found[:80]),
+        found=repr(found.strip()[:80]),
         code="npy_damaged",
     )
 

@@ -9,6 +9,7 @@ values, except those that name a tensor under another name of its own (``dropped
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from converter.byteio.source import WindowSource
@@ -124,6 +125,13 @@ class _Header:
                 self.refuse("metadata is no text", f"a text under {key!r}", value)
         return found
 
+    def entry(self, name: str) -> dict[str, object]:
+        """Return the description of a tensor."""
+        found = self.entries[name]
+        if not isinstance(found, dict) or not found.keys() >= set(_FIELDS):
+            self.refuse("tensor is not described", ", ".join(_FIELDS), found, record=name)
+        return found
+
     def counts(self, name: str, entry: dict[str, object], field: str) -> tuple[int, ...]:
         """Return a list of numbers from 0 up."""
         found = entry[field]
@@ -154,53 +162,53 @@ def read_safetensors(source: ByteSource, limits: Limits) -> Opened:
             source=source.name,
         )
     opened = Opened(source, "safetensors")
-    tensors: dict[str, TensorRef] = {}
-    spans: list[tuple[int, int, str]] = []
-    for name, entry in header.entries.items():
-        if not isinstance(entry, dict) or not entry.keys() >= set(_FIELDS):
-            header.refuse("tensor is not described", ", ".join(_FIELDS), entry, record=name)
-        tensors[name], span = _tensor(header, source, name, entry, limits)
-        spans.append((*span, name))
+    entries = {name: header.entry(name) for name in header.entries}
+    spans = {name: _span(header, name, entry) for name, entry in entries.items()}
     _check_coverage(header, source, spans)
+    tensors = {
+        name: _tensor(header, source, name, entries[name], span, limits)
+        for name, span in spans.items()
+    }
     opened.storages = [tensor.storage for tensor in tensors.values()]
     opened.root = _root(opened, tensors, metadata)
     return opened
 
 
+def _span(header: _Header, name: str, entry: dict[str, object]) -> tuple[int, int]:
+    """Return where the elements lie, counted from the first element of all."""
+    offsets = header.counts(name, entry, "data_offsets")
+    if len(offsets) != 2 or offsets[0] > offsets[1]:
+        expected = "the first byte and the one behind the last"
+        header.refuse("data_offsets are no range", expected, list(offsets), record=name)
+    return offsets[0], offsets[1]
+
+
 def _tensor(
-    header: _Header, source: ByteSource, name: str, entry: dict[str, object], limits: Limits
-) -> tuple[TensorRef, tuple[int, int]]:
-    """Return a tensor, and where its elements lie, counted from the first element of all."""
+    header: _Header,
+    source: ByteSource,
+    name: str,
+    entry: dict[str, object],
+    span: tuple[int, int],
+    limits: Limits,
+) -> TensorRef:
     shape = header.counts(name, entry, "shape")
     if len(shape) > limits.max_dims:
         raise LimitError(
             "max_dims", allowed=limits.max_dims, found=len(shape), source=source.name, record=name
         )
     dtype, shape = _dtype(header, name, entry["dtype"], shape)
-    offsets = header.counts(name, entry, "data_offsets")
-    start, stop = offsets if len(offsets) == 2 else (0, -1)
-    tensor_nbytes = dtype.itemsize
-    for size in shape:
-        tensor_nbytes *= size
-    if stop - start != tensor_nbytes:
+    nbytes = math.prod(shape) * dtype.itemsize
+    start, stop = span
+    if stop - start != nbytes:
         header.refuse(
             "tensor of another length than its shape",
-            f"{tensor_nbytes} bytes of {dtype.name} {list(shape)}",
-            f"data_offsets {list(offsets)}",
+            f"{nbytes} bytes of {dtype.name} {list(shape)}",
+            f"data_offsets {[start, stop]}",
             record=name,
         )
-    missing = header.data_start + stop - source.nbytes
-    if missing > 0:
-        header.refuse(
-            "safetensors file is truncated",
-            f"{header.data_start + stop} bytes",
-            f"{source.nbytes}, at least {missing} are missing",
-            record=name,
-            code="safetensors_truncated",
-        )
-    data = WindowSource(source, header.data_start + start, tensor_nbytes, f"{source.name}!{name}")
-    storage = Storage(name, data, tensor_nbytes, dtype, "cpu")
-    return TensorRef(storage, dtype, shape, contiguous_stride(shape), 0), (start, stop)
+    data = WindowSource(source, header.data_start + start, nbytes, f"{source.name}!{name}")
+    storage = Storage(name, data, nbytes, dtype, "cpu")
+    return TensorRef(storage, dtype, shape, contiguous_stride(shape), 0)
 
 
 def _dtype(
@@ -221,21 +229,24 @@ def _dtype(
     return dtype, (*shape[:-1], shape[-1] // 2)
 
 
-def _check_coverage(header: _Header, source: ByteSource, spans: list[tuple[int, int, str]]) -> None:
+def _check_coverage(header: _Header, source: ByteSource, spans: dict[str, tuple[int, int]]) -> None:
     """Check that the tensors lie end to end, from the first byte of the elements to the last."""
     position = 0
-    for start, stop, name in sorted(spans):
+    for name, (start, stop) in sorted(spans.items(), key=lambda item: item[1]):
         if start != position:
             what = "hole before a tensor" if start > position else "tensor over another"
             header.refuse(what, f"a tensor from {position}", str(start), record=name)
         position = stop
-    extra = source.nbytes - header.data_start - position
-    if extra:
+    wanted = header.data_start + position
+    if wanted > source.nbytes:
         header.refuse(
-            "bytes behind the last tensor",
-            f"a file of {source.nbytes - extra} bytes",
-            f"{source.nbytes}",
+            "safetensors file is truncated",
+            f"{wanted} bytes",
+            f"{source.nbytes}, {wanted - source.nbytes} are missing",
+            code="safetensors_truncated",
         )
+    if wanted < source.nbytes:
+        header.refuse("bytes behind the last tensor", f"{wanted} bytes", str(source.nbytes))
 
 
 def _root(opened: Opened, tensors: dict[str, TensorRef], metadata: dict[str, str]) -> Value:

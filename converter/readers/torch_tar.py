@@ -245,12 +245,12 @@ def read_torch_tar(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Ope
     opened = Opened(source, "tar", writer="torch before 0.1.10", anomalies=list(archive.anomalies))
     names = {record.name for record in archive.records}
     if not names.issuperset(_MEMBERS):
-        shown = ", ".join(repr(record.name[:80]) for record in archive.records[:3]) or "nothing"
+        shown = ", ".join(repr(record.name[:80]) for record in archive.records[:3])
         raise ContainerError(
             "tar archive that torch did not write",
             source=source.name,
             expected="the members pickle, storages and tensors",
-            found=f"{len(archive.records)} files, {shown} first" if names else shown,
+            found=f"files: {len(archive.records)}" + (f", first {shown}" if names else ""),
             code="tar_not_torch",
         )
     try:

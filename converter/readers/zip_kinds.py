@@ -106,6 +106,7 @@ def _code_short_record(opened: Opened, archive: Archive) -> None:
         is_pickle = any(name == error.record for name, _ in opened.graphs)
         if not is_pickle and archive.find(error.record) is not None:
             error.code = "record_short"
+            error.offset = None  # it was the place in the pickle
 
 
 def _is_early_script(archive: Archive, root: str) -> bool:
@@ -161,12 +162,12 @@ def _refuse_aborted(source: ByteSource, archive: Archive, _: Limits, __: BlobOpe
 
 
 def _refuse_other(source: ByteSource, archive: Archive, _: Limits, __: BlobOpener) -> NoReturn:
-    names = [repr(record.name[:80]) for record in archive.records[:_SHOWN]]
+    names = ", ".join(repr(record.name[:80]) for record in archive.records[:_SHOWN])
     raise ContainerError(
         "zip archive that torch did not write",
         source=source.name,
         expected="a record <root>/data.pkl",
-        found=f"{len(archive.records)} records" + (f", {', '.join(names)} first" if names else ""),
+        found=f"records: {len(archive.records)}" + (f", first {names}" if names else ""),
         code="zip_not_torch",
     )
 

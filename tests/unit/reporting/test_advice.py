@@ -1,0 +1,48 @@
+"""There is advice on every code that an error can have, and on no other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converter.errors import ContainerError, SourceError
+from converter.reporting.advice import ADVICE, advice_on
+from tests.support.diagnosis_files import DIAGNOSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(__file__).parents[3] / "converter"
+# Told by its name as well as its bytes, so it is no row of the table.
+OTHERS = {"distcp_shard"}
+
+
+def written_codes() -> Iterator[str]:
+    """Yield every text that stands after ``code=`` in a call of the package."""
+    for layer in ("byteio", "containers", "inert", "checkpoint", "readers"):
+        for path in (PACKAGE / layer).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.keyword) and node.arg == "code":
+                    value = node.value
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield value.value
+
+
+def test_every_code_has_advice() -> None:
+    assert set(ADVICE) == {item.code for item in DIAGNOSES} | OTHERS
+
+
+def test_no_code_is_unknown() -> None:
+    assert set(written_codes()) <= set(ADVICE)
+
+
+def test_advice_is_sentences() -> None:
+    assert all(text[0].isupper() and text.endswith(".") for text in ADVICE.values())
+
+
+def test_advice_on_an_error() -> None:
+    error = ContainerError("empty file", code="empty_file")
+    assert advice_on(error) == ADVICE["empty_file"]
+    assert advice_on(ContainerError("x")) is None
+    assert advice_on(SourceError("x")) is None

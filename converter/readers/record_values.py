@@ -72,7 +72,7 @@ def nested_file_of_record(
         kind = detect(record.data).kind
         if kind == "zip":
             inner = read_torch_zip(record.data, limits, blobs)
-        elif kind == "legacy":
+        elif kind == "torch_legacy":
             inner = read_torch_legacy(record.data, limits, blobs)
         else:
             raise UnsupportedError(

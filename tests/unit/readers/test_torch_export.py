@@ -231,6 +231,23 @@ def test_early_layout_has_nested_files() -> None:
     assert content(tensors_of(opened.root)["w"]) == FOUR
 
 
+def test_empty_parts_of_the_early_layout_are_left_out() -> None:
+    opened = read(early(**{"serialized_constants.pt": torch_zip(b"\x80\x02}.", {}), "odd": b"1"}))
+    assert opened.error is None
+    assert list(tensors_of(opened.root)) == ["w"]
+    assert "records_unread" in [note.code for note in opened.notes]
+
+
+def test_nested_file_may_be_a_legacy_stream() -> None:
+    inputs = (
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+        b"\x80\x02}.\x80\x02K\x07.\x80\x02]."
+    )
+    opened = read(archive(**{"data/sample_inputs/model.pt": inputs}))
+    assert opened.error is None
+    assert found(opened.root, "sample_inputs") == 7
+
+
 def test_earliest_layout_calls_them_json() -> None:
     weights = torch_zip(b"\x80\x02}" + text("w") + tensor_opcodes("0", 4) + b"s.", {"0": FOUR})
     opened = read(

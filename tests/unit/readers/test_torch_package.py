@@ -108,6 +108,34 @@ def test_calls_of_a_class_are_inert_and_made_once() -> None:
     assert first.args == ["true"]
 
 
+@pytest.mark.parametrize(
+    "pid",
+    [
+        b"(" + text("strange") + b"NNNtQ",
+        b"(" + text("reduce_package") + b"NNNtQ",
+        b"(NK\x01K\x02K\x03tQ",
+        reduced(1, SCRIPTED, b"N"),
+        reduced(1, SCRIPTED),
+        b"K\x05Q",
+    ],
+)
+def test_ids_of_no_known_form_stay_inert(pid: bytes) -> None:
+    opened = read(package(**{"models/x.pkl": b"\x80\x03" + pid + b"."}))
+    assert opened.error is None
+    assert "persistent_id_unknown" in [anomaly.code for anomaly in opened.anomalies]
+    value = found(opened.root, "models/x.pkl")
+    assert isinstance(value, InertValue)
+    assert value.how == "PERSISTENT"
+
+
+@pytest.mark.parametrize("name", ["models/a.pkl", "res/plain", ".data/extern_modules"])
+def test_record_that_cannot_be_unpacked_is_an_error(name: str) -> None:
+    data = package(**{"res/plain": b"\x80\x03N."})
+    at = data.rindex(b"r/" + name.encode()) - 46
+    broken = data[: at + 10] + b"\x63\0" + data[at + 12 :]
+    assert isinstance(read(broken).error, DepickleError)
+
+
 def test_extern_modules_and_sources_are_listed() -> None:
     root = read(package(**{"net/layers.py": "import os\n"})).root
     externs = found(root, ".data/extern_modules")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from converter.checkpoint.canonical import Opened
+from converter.checkpoint.values import InertValue, SequenceValue
 from converter.errors import ContainerError, DepickleError, FormatError, LimitError, TensorError
 from converter.limits import DEFAULT_LIMITS
 from converter.readers.torchscript import DETAILS, read_torchscript
@@ -89,6 +90,63 @@ def test_storages_nobody_names_are_listed() -> None:
     records = [a.record for a in opened.anomalies if a.code == "storage_unreferenced"]
     assert records == ["r/data/7", "r/constants/3"]
     assert "storages_unreferenced" in [note.code for note in opened.notes]
+
+
+def test_record_longer_than_its_storage_is_noted() -> None:
+    opened = read(archive(**{"data/0": FOUR + b"more"}))
+    assert opened.error is None
+    assert content(tensors_of(opened.root)["w"]) == FOUR
+    assert [a.code for a in opened.anomalies] == ["record_longer_than_storage"]
+
+
+def test_storage_of_the_meta_device_has_no_bytes() -> None:
+    pickle = module_pickle(("w", tensor_opcodes("0", 4).replace(text("cpu"), text("meta"))))
+    opened = read(archive(**{"data.pkl": pickle, "data/0": None, "data/1": None}))
+    assert opened.error is None
+    assert tensors_of(opened.root)["w"].storage.data is None
+
+
+CALL = b"ctorch.jit._pickle\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (CALL + b"build_intlist\n(](K\x01K\x02etR", [1, 2]),
+        (CALL + b"build_doublelist\n(]tR", []),
+        (CALL + b"restore_type_tag\n(](K\x01e" + text("List[int]") + b"tR", [1]),
+        (CALL + b"restore_type_tag\n(" + b"(K\x01t" + text("Tuple[int]") + b"tR", [1]),
+    ],
+)
+def test_typed_lists_are_their_contents(call: bytes, expected: list[int]) -> None:
+    opened = read(archive(**{"data.pkl": module_pickle(("x", call))}))
+    listed = found(opened.root, "@", DETAILS, "attributes", "x")
+    assert isinstance(listed, SequenceValue)
+    assert listed.items == expected
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        CALL + b"build_intlist\n(K\x01tR",
+        CALL + b"build_boollist\n(]]tR",
+        CALL + b"restore_type_tag\n(]K\x01tR",
+        CALL + b"restore_type_tag\n(K\x01" + text("int") + b"tR",
+    ],
+)
+def test_calls_of_another_shape_stay_inert(call: bytes) -> None:
+    opened = read(archive(**{"data.pkl": module_pickle(("x", call))}))
+    assert "call_of_another_shape" in [anomaly.code for anomaly in opened.anomalies]
+    assert isinstance(found(opened.root, "@", DETAILS, "attributes", "x"), InertValue)
+
+
+def test_unreadable_records_are_errors() -> None:
+    # Each record in turn is said to be packed in a way that nobody knows.
+    for name in ("data.pkl", "constants.pkl", "traced_inputs.pkl", "extra/a", "code/__torch__.py"):
+        data = archive(**{"traced_inputs.pkl": b"\x80\x02N.", "extra/a": b"1"})
+        at = data.rindex(b"r/" + name.encode()) - 46
+        broken = data[: at + 10] + b"\x63\0" + data[at + 12 :]
+        assert isinstance(read(broken).error, DepickleError), name
 
 
 def test_unknown_records_are_noted() -> None:

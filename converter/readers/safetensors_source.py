@@ -215,10 +215,8 @@ def _dtype(
     header: _Header, name: str, found: object, shape: tuple[int, ...]
 ) -> tuple[DType, tuple[int, ...]]:
     """Return the dtype and the shape as torch has them: two F4 values are one element."""
-    if found in _WITHOUT_EQUIVALENT:
-        raise UnsupportedError(
-            "safetensors dtype that torch has not", record=name, found=str(found)
-        )
+    if isinstance(found, str) and found in _WITHOUT_EQUIVALENT:
+        raise UnsupportedError("safetensors dtype that torch has not", record=name, found=found)
     dtype = BY_SAFETENSORS.get(found) if isinstance(found, str) else None
     if dtype is None:
         header.refuse("tensor of an unknown dtype", "a dtype of the format", found, record=name)

@@ -75,29 +75,31 @@ def live_content(tensor: Any) -> bytes:  # noqa: ANN401 - a torch.Tensor
 def described(component: Component) -> dict[str, object]:
     """Return name → (dtype, shape, bytes) of the recovered state_dict, in its order.
 
-    What torch keeps as several tensors or without data shows its kind, any other value its type.
+    A quantised tensor shows its integers, one without data its kind, any other value its type.
     """
+    assert component.module is not None
     entries = module_state(component.value, DEFAULT_LIMITS).entries
     dense = [name for name, value in entries.items() if isinstance(value, TensorRef)]
     assert [name for name in component.tensors if name in entries] == dense
-    found: dict[str, object] = {}
     for name, value in entries.items():
-        if isinstance(value, TensorRef):
-            assert component.tensors[name].view_key() == value.view_key() or not value.shape
-            tensor = component.tensors[name]
-            found[name] = (tensor.dtype.name, tensor.shape, content(tensor))
-        elif isinstance(value, CompositeTensor):
+        if isinstance(value, CompositeTensor):
             assert component.composites[name] is value
-            found[name] = value.kind
-        else:
-            assert component.module is not None
+        elif not isinstance(value, TensorRef):
             assert name in component.module.values
-            found[name] = _type_name(value)
-    return found
+    return {name: _described(value) for name, value in entries.items()}
 
 
-def _type_name(value: Value) -> str:
-    if isinstance(value, (PlainValue, SequenceValue)):
+def _described(value: Value) -> object:
+    if isinstance(value, TensorRef):
+        return (value.dtype.name, value.shape, content(value))
+    if isinstance(value, CompositeTensor):
+        integers = dict(value.parts).get("int_repr")
+        if isinstance(integers, TensorRef):
+            return (value.kind, integers.shape, content(integers))
+        return value.kind
+    if isinstance(value, SequenceValue):
+        return (value.kind, [_described(item) for item in value.items])
+    if isinstance(value, PlainValue):
         return value.kind.rpartition(".")[2]
     if isinstance(value, InertValue):
         return value.class_name.rpartition(".")[2]
@@ -106,20 +108,22 @@ def _type_name(value: Value) -> str:
 
 def live_described(module: Any) -> dict[str, object]:  # noqa: ANN401 - a torch.nn.Module
     """Return the live ``state_dict()`` in the form of `described`."""
+    return {name: _live_described(value) for name, value in module.state_dict().items()}
+
+
+def _live_described(value: Any) -> object:  # noqa: ANN401 - what a state_dict holds
     import torch
     from torch.nn.parameter import is_lazy
 
-    found: dict[str, object] = {}
-    for name, value in module.state_dict().items():
-        if is_lazy(value):
-            found[name] = "uninitialized"
-        elif isinstance(value, torch.Tensor) and value.is_meta:
-            found[name] = "meta"
-        elif isinstance(value, torch.Tensor) and value.is_quantized:
-            found[name] = "quantized"
-        elif isinstance(value, torch.Tensor):
-            dtype = str(value.dtype).removeprefix("torch.")
-            found[name] = (dtype, tuple(value.shape), live_content(value))
-        else:
-            found[name] = type(value).__name__
-    return found
+    if is_lazy(value):
+        return "uninitialized"
+    if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            return "meta"
+        if value.is_quantized:
+            return ("quantized", tuple(value.shape), live_content(value.int_repr()))
+        dtype = str(value.dtype).removeprefix("torch.")
+        return (dtype, tuple(value.shape), live_content(value))
+    if isinstance(value, tuple):
+        return ("tuple", [_live_described(item) for item in value])
+    return type(value).__name__

@@ -45,6 +45,9 @@ class Limits:
         max_tensors: tensors of one checkpoint.
         max_embedded_document_bytes: the document inside a safetensors header; a larger one goes
             to a sidecar file, so that readers of the header stay quick.
+        max_document_bytes: the document of a converted checkpoint, wherever it stands; one of a
+            vocabulary of a million entries has about 50 MB.
+        max_folder_files: files that the document of a folder may name, all held open.
         copy_chunk_bytes: unit of streaming copies.
         gather_chunk_bytes: working memory of a strided gather.
     """
@@ -74,6 +77,8 @@ class Limits:
     max_header_bytes: int = 100_000_000
     max_tensors: int = 4_000_000
     max_embedded_document_bytes: int = 1 << 20
+    max_document_bytes: int = 1 << 29
+    max_folder_files: int = 512
     copy_chunk_bytes: int = 1 << 23
     gather_chunk_bytes: int = 1 << 25
 

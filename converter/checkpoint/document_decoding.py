@@ -82,6 +82,7 @@ class DocumentDecoder:
             dtype=None if record.dtype is None else decode_dtype(record.dtype),
             location=self._tree.text(record.location),
             big_endian=big_endian,
+            left_out=data is None and nbytes > 0 and self._tree.text(record.location) != "meta",
         )
 
     def _written_storage(self, index: int, name: str, file: str | None) -> Storage:

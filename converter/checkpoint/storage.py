@@ -16,11 +16,12 @@ class Storage:
 
     Attributes:
         key: its name in the container, for messages.
-        data: its bytes; None for a storage without any (the meta device).
+        data: its bytes; None for a storage without any (the meta device, or `left_out`).
         nbytes: length in bytes, as the pickle declares it and `data` was checked to have.
         dtype: element type of the storage class; None for an untyped storage.
         location: where it lived when it was saved (``cpu``, ``cuda:0``, …); says nothing here.
         big_endian: whether its elements are stored most significant byte first.
+        left_out: whether it had bytes that a conversion did not write.
     """
 
     key: str
@@ -29,3 +30,4 @@ class Storage:
     dtype: DType | None
     location: str
     big_endian: bool = False
+    left_out: bool = False

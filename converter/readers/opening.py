@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
@@ -12,6 +13,8 @@ from converter.containers.detection import Detection, detect
 from converter.errors import UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.readers.bare_pickle import read_bare_pickle
+from converter.readers.converted import read_converted
+from converter.readers.converted_folder import is_converted_folder, read_converted_folder
 from converter.readers.diagnosis import (
     is_no_pickle,
     note_name,
@@ -48,12 +51,21 @@ def open_checkpoint(path: str | PathLike[str], *, limits: Limits = DEFAULT_LIMIT
         FormatError: it is no checkpoint that can be read. A file whose pickle is broken half-way
             is no exception: `Checkpoint.opened.error` says so.
     """
+    if is_converted_folder(path):
+        return read_converted_folder(path, limits)
     source = FileSource(path)
     try:
-        return canonical(read_source(source, limits), limits)
+        opened = read_source(source, limits)
+        converted = read_converted(opened, folder_of(path), limits)
+        return canonical(opened, limits) if converted is None else converted
     except BaseException:
         source.close()
         raise
+
+
+def folder_of(path: str | PathLike[str]) -> str:
+    """Return the folder that a file lies in, where files that it names are looked for."""
+    return os.path.dirname(os.fspath(path)) or os.curdir  # noqa: PTH120 - nothing is normalised
 
 
 def read_source(source: ByteSource, limits: Limits) -> Opened:

@@ -114,7 +114,9 @@ def check_readable(tensor: TensorRef, where: str) -> None:
     """
     dtype = tensor.dtype
     if tensor.storage.data is None and tensor.nbytes:
-        raise UnsupportedError("tensor without bytes", record=where, found="the meta device")
+        left_out = tensor.storage.left_out
+        found = "a conversion that left it out" if left_out else "the meta device"
+        raise UnsupportedError("tensor without bytes", record=where, found=found)
     if dtype.packed != 1 and not (tensor.is_contiguous and tensor.offset % dtype.packed == 0):
         raise UnsupportedError(
             "strided view of packed values",

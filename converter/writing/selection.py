@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from converter.checkpoint.canonical import Checkpoint, Component
+    from converter.checkpoint.storage import Storage
     from converter.checkpoint.tensor import TensorRef
     from converter.writing.options import WriteOptions
 
@@ -71,7 +72,7 @@ def select_tensors(
         else:
             reason = _reason_to_leave_out(key, source_name, options, used)
         if reason is None and tensor.storage.data is None and tensor.nbytes:
-            reason = "no bytes were saved (meta device)"
+            reason = without_bytes(tensor.storage)
         if reason is not None:
             left_out.append(LeftOut(source_name, reason))
             continue
@@ -106,6 +107,13 @@ def check_options(checkpoint: Checkpoint, options: WriteOptions) -> None:
         if any("\ud800" <= char <= "\udfff" for char in new):
             msg = f"rename to a name that is not Unicode text: {new!r}"
             raise PlanError(msg)
+
+
+def without_bytes(storage: Storage) -> str:
+    """Return why a storage without bytes has none."""
+    if storage.left_out:
+        return "not in the source, whose conversion left it out"
+    return "no bytes were saved (meta device)"
 
 
 def _iter_tensors(checkpoint: Checkpoint) -> Iterator[tuple[Component, str, TensorRef]]:

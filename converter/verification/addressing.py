@@ -336,10 +336,15 @@ def tile_shape(
         others = math.prod(box) // box[axis] * unit
         box[axis] = max(box[axis], min(shape[axis], budget // others))
     while _needed(box, walks, unit) > budget and max(box, default=1) > 1:
-        reaches = [n * max(s[a] for s in walks) if n > 1 else -1 for a, n in enumerate(box)]
-        widest = reaches.index(max(reaches))
-        box[widest] = -(-box[widest] // 2)
+        box = min(_halved(box), key=lambda other: _needed(other, walks, unit) / math.prod(other))
     return tuple(box)
+
+
+def _halved(box: list[int]) -> list[list[int]]:
+    """Return the boxes with one dimension halved, each dimension that can be."""
+    return [
+        [*box[:axis], -(-size // 2), *box[axis + 1 :]] for axis, size in enumerate(box) if size > 1
+    ]
 
 
 def slab_shape(shape: tuple[int, ...], unit: int, budget: int) -> tuple[int, ...]:

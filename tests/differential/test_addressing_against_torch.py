@@ -118,7 +118,8 @@ BUDGETS = st.sampled_from([500, 5_000, 1 << 25])
 def test_views(recipe: Recipe, dtype: str, budget: int, seed: int) -> None:
     raw, base = base_of(dtype, seed)
     view = viewed(base, recipe)
-    if dtype in COMPLEX and seed % 2:
+    # Not complex32: torch conjugates it by way of float32, which quiets a signalling NaN.
+    if dtype in ("complex128", "complex64") and seed % 2:
         view = view.conj()
     assert values_of(ref_of(raw, view, dtype), budget) == bytes_of(view)
 
@@ -131,6 +132,12 @@ def test_negative_views(recipe: Recipe, dtype: str, seed: int) -> None:
     view = torch._neg_view(viewed(base, recipe))  # noqa: SLF001 - how imag of a conj is made
     assert view.is_neg()
     assert values_of(ref_of(raw, view, dtype), 5_000) == bytes_of(view)
+
+
+def test_conjugate_of_ordinary_halves() -> None:
+    base = (torch.arange(1, 200) / 8 * (1 + 2j)).to(torch.complex32)
+    view = base[::3].conj()
+    assert values_of(ref_of(bytes_of(base), view, "complex32"), 5_000) == bytes_of(view)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", *COMPLEX])

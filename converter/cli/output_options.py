@@ -54,6 +54,13 @@ def selection_options(command: _Command) -> _Command:
                 help="Take this leading part off names; may be repeated.",
             ),
             click.option(
+                "--strip-part",
+                "strip_parts",
+                multiple=True,
+                metavar="PART",
+                help="Take this part out of names, wherever it stands; may be repeated.",
+            ),
+            click.option(
                 "--rename",
                 "renames",
                 multiple=True,
@@ -100,6 +107,7 @@ def write_options(chosen: dict[str, Any], *, folder: bool) -> WriteOptions:
     return WriteOptions(
         components=components or None,
         strip_prefixes=chosen.pop("strip_prefixes"),
+        strip_parts=chosen.pop("strip_parts"),
         renames=tuple(renames),
         include=chosen.pop("include"),
         exclude=chosen.pop("exclude"),

@@ -55,16 +55,25 @@ class Flattened:
 
 
 class TensorMap:
-    """Knows which values of one tree lead to tensors."""
+    """Knows which values of one tree lead to tensors.
+
+    Attributes:
+        dense: identities of every dense tensor of the tree.
+    """
 
     def __init__(self, root: Value, limits: Limits) -> None:
         """Look at every value below `root`, each once."""
         self._limits: Final = limits
-        self._leading: Final = _values_leading_to_tensors(root)
+        self.dense: Final[set[int]] = set()
+        self._leading, self._seen = _values_leading_to_tensors(root, self.dense)
 
     def leads_to_tensor(self, value: Value) -> bool:
         """Return whether a value is a tensor or holds one."""
         return id(value) in self._leading
+
+    def dense_below(self, value: Value) -> set[int]:
+        """Return the identities of every dense tensor at or below a value."""
+        return {id(tensor) for _, tensor in self._walk(value) if isinstance(tensor, TensorRef)}
 
     def flatten(self, value: Value) -> Flattened:
         """Return the tensors below `value` by name.
@@ -88,6 +97,9 @@ class TensorMap:
         # A frame is (path, value); a None value leaves the container whose id stands in its place.
         stack: list[tuple[tuple[str, ...], Value, int]] = [((), root, 0)]
         leading = self._leading
+        if id(root) not in self._seen:
+            # A container made for this purpose, of values that are in the tree.
+            leading, _ = _values_leading_to_tensors(root, set())
         while stack:
             path, value, leaving = stack.pop()
             if leaving:
@@ -131,8 +143,8 @@ def _shown_labels(holder: Value) -> Callable[[str], bool]:
     return lambda label: label not in hidden
 
 
-def _values_leading_to_tensors(root: Value) -> set[int]:
-    """Return the identities of every tensor and of whatever holds one, at any depth."""
+def _values_leading_to_tensors(root: Value, dense: set[int]) -> tuple[set[int], set[int]]:
+    """Return the identities of what is or holds a tensor at any depth, and of all that was seen."""
     holders: dict[int, list[int]] = {}
     tensors: list[int] = []
     seen = {id(root)}
@@ -141,6 +153,8 @@ def _values_leading_to_tensors(root: Value) -> set[int]:
         value = stack.pop()
         if isinstance(value, (TensorRef, CompositeTensor, Storage)):
             tensors.append(id(value))
+            if isinstance(value, TensorRef):
+                dense.add(id(value))
         for _, child in children(value):
             if is_atom(child):
                 continue
@@ -154,4 +168,4 @@ def _values_leading_to_tensors(root: Value) -> set[int]:
             if holder not in leading:
                 leading.add(holder)
                 tensors.append(holder)
-    return leading
+    return leading, seen

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from converter.checkpoint.canonical import Checkpoint, ComponentKind
+from converter.checkpoint.canonical import Checkpoint, ComponentKind, Note
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.values import (
@@ -22,11 +22,14 @@ from converter.checkpoint.values import (
 )
 from converter.readers.components import Part, component_of
 from converter.readers.flattening import TensorMap
+from converter.readers.layouts import prefix_notes, recognised_layout
 from converter.readers.modules import is_module
 from converter.readers.optimizer_objects import is_optimizer_object, is_scheduler_object
 
 if TYPE_CHECKING:
-    from converter.checkpoint.canonical import Opened
+    from collections.abc import Sequence
+
+    from converter.checkpoint.canonical import Component, Opened
     from converter.limits import Limits
 
 _TENSORS: Final = (TensorRef, CompositeTensor, Storage)
@@ -53,7 +56,32 @@ def canonical(opened: Opened, limits: Limits) -> Checkpoint:
         component, remarks = component_of(part, tensors, limits)
         components.append(component)
         notes.extend(remarks)
-    return Checkpoint(opened, style, tuple(components), bare=bare, notes=tuple(notes))
+    notes += _accounting_notes(components, tensors)
+    notes += prefix_notes(components)
+    return Checkpoint(
+        opened,
+        style,
+        tuple(components),
+        bare=bare,
+        layout=recognised_layout(opened.root),
+        notes=tuple(notes),
+    )
+
+
+def _accounting_notes(components: Sequence[Component], tensors: TensorMap) -> list[Note]:
+    """Say so if a tensor of the tree stands in no component: nothing may vanish unsaid.
+
+    What a module holds beside its state_dict has been said of that module.
+    """
+    listed: set[int] = set()
+    for component in components:
+        listed.update(map(id, component.tensors.values()))
+        if component.module is not None:
+            listed |= tensors.dense_below(component.value)
+    missing = len(tensors.dense - listed)
+    if not missing:
+        return []
+    return [Note("tensors_unlisted", f"{missing} tensors of the tree stand in no component")]
 
 
 def _parts_of(root: Value, tensors: TensorMap) -> tuple[str, list[Part], bool]:

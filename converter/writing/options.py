@@ -10,11 +10,13 @@ from typing import Final
 class WriteOptions:
     """Choices about an output; the defaults change no name and leave nothing out.
 
-    Names are matched and changed inside their component: first `strip_prefixes`, in the order
-    given, each at most once; then the first of `renames` that applies.
+    Names are matched and changed inside their component: first `strip_parts`, then
+    `strip_prefixes`, in the order given, each at most once; then the first of `renames` that
+    applies.
 
     Attributes:
         components: names of the components to write; None for all of them.
+        strip_parts: whole dotted parts to remove wherever they stand (``_orig_mod``).
         strip_prefixes: leading whole dotted parts to remove, with or without the last dot.
         renames: (old, new); old is a whole name or a leading run of whole dotted parts.
         include: patterns as in `fnmatch.fnmatchcase`; a tensor must match one of them, by its
@@ -27,6 +29,7 @@ class WriteOptions:
 
     components: tuple[str, ...] | None = None
     strip_prefixes: tuple[str, ...] = ()
+    strip_parts: tuple[str, ...] = ()
     renames: tuple[tuple[str, str], ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

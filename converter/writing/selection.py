@@ -96,6 +96,10 @@ def check_options(checkpoint: Checkpoint, options: WriteOptions) -> None:
         if name not in names:
             msg = f"no such component: {name!r}: expected one of {_list(names)}"
             raise PlanError(msg)
+    for part in options.strip_parts:
+        if not part or "." in part:
+            msg = f"part to strip that is not one part of a name: {part!r}"
+            raise PlanError(msg)
     for prefix in options.strip_prefixes:
         if not prefix.removesuffix("."):
             msg = f"prefix to strip without a name: {prefix!r}"
@@ -151,6 +155,13 @@ def _matching(patterns: tuple[str, ...], key: str, source_name: str) -> list[str
 
 
 def _change_name(key: str, options: WriteOptions, used: set[tuple[str, str]]) -> str:
+    for part in options.strip_parts:
+        # The last part is the tensor's own name, whatever it is called.
+        *modules, own = key.split(".")
+        kept = [module for module in modules if module != part]
+        if len(kept) < len(modules):
+            key = ".".join([*kept, own])
+            used.add(("strip-part", part))
     for prefix in options.strip_prefixes:
         leading = prefix.removesuffix(".") + "."
         if key.startswith(leading) and len(key) > len(leading):
@@ -166,6 +177,7 @@ def _change_name(key: str, options: WriteOptions, used: set[tuple[str, str]]) ->
 def _check_all_used(options: WriteOptions, used: set[tuple[str, str]]) -> None:
     asked = [("include", pattern) for pattern in options.include]
     asked += [("exclude", pattern) for pattern in options.exclude]
+    asked += [("strip-part", part) for part in options.strip_parts]
     asked += [("strip-prefix", prefix) for prefix in options.strip_prefixes]
     asked += [("rename", old) for old, _ in options.renames]
     for option, text in asked:

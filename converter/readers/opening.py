@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
 from converter.byteio.decompressed import decompress
+from converter.byteio.folder import FolderSource
 from converter.byteio.local import FileSource
 from converter.checkpoint.canonical import Note
 from converter.containers.detection import Detection, detect
@@ -22,6 +23,7 @@ from converter.readers.diagnosis import (
     tell_missing_bytes,
     unreadable,
 )
+from converter.readers.folders import read_folder
 from converter.readers.numpy_files import read_npy
 from converter.readers.safetensors_source import read_safetensors
 from converter.readers.styles import canonical
@@ -53,6 +55,8 @@ def open_checkpoint(path: str | PathLike[str], *, limits: Limits = DEFAULT_LIMIT
     """
     if is_converted_folder(path):
         return read_converted_folder(path, limits)
+    if os.path.isdir(path):  # noqa: PTH112 - any path-like
+        return _open_folder(path, limits)
     source = FileSource(path)
     try:
         opened = read_source(source, limits)
@@ -60,6 +64,15 @@ def open_checkpoint(path: str | PathLike[str], *, limits: Limits = DEFAULT_LIMIT
         return canonical(opened, limits) if converted is None else converted
     except BaseException:
         source.close()
+        raise
+
+
+def _open_folder(path: str | PathLike[str], limits: Limits) -> Checkpoint:
+    folder = FolderSource(path)
+    try:
+        return canonical(read_folder(folder, limits, read_source), limits)
+    except BaseException:
+        folder.close()
         raise
 
 

@@ -349,7 +349,7 @@ def _report(
         aliases=_aliases(plan),
         renamed={change.name: change.source_name for change in plan.renamed},
         encodings={e.name: e.encoding for e in entries if e.encoding is not None},
-        left_out=[LeftOut(name=item.source_name, reason=item.reason) for item in plan.left_out],
+        left_out=_left_out(checkpoint, plan),
         notes=note_lines(checkpoint.notes),
         anomalies=[observation(anomaly) for anomaly in checkpoint.opened.anomalies],
         verification=verification,
@@ -361,6 +361,18 @@ def _outputs(plan: OutputPlan, target: Path) -> list[OutputFile]:
         OutputFile(path=str(path), nbytes=file.nbytes, tensors=len(file.entries))
         for file, path in zip(plan.files, output_paths(plan, target).values(), strict=True)
     ]
+
+
+def _left_out(checkpoint: Checkpoint, plan: OutputPlan) -> list[LeftOut]:
+    """Return what is not written: by choice, or because no ``state_dict()`` would name it."""
+    found = [LeftOut(name=item.source_name, reason=item.reason) for item in plan.left_out]
+    for component in checkpoint.components:
+        if component.module is not None:
+            found += [
+                LeftOut(name=checkpoint.full_name(component, item.path), reason=item.reason)
+                for item in component.module.left_out
+            ]
+    return found
 
 
 def _aliases(plan: OutputPlan) -> dict[str, str]:

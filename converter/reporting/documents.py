@@ -134,6 +134,41 @@ class ComponentLine(Frozen, frozen=True):
     class_name: str | None = None
 
 
+class ModuleLine(Frozen, frozen=True):
+    """A model that was pickled as a whole object.
+
+    Attributes:
+        component: the component it became.
+        class_name: its class.
+        certainty: ``certain`` when every class is torch's own, ``probable`` when a class that is
+            not here could have changed the names.
+        printed: what ``print(model)`` would show.
+        evaluating: paths of modules whose training flag is off; the model itself is ``""``.
+        left_out: tensors on the object that its ``state_dict()`` would not name, with the reason.
+    """
+
+    component: str
+    class_name: str
+    certainty: str
+    printed: str
+    evaluating: list[str] = []
+    left_out: list[str] = []
+
+
+class ClassSourceLine(Frozen, frozen=True):
+    """Source text of a class that a legacy file carries; shown, never run.
+
+    Attributes:
+        class_name: the class.
+        file: where it was when the file was written, if noted.
+        source: the text, if it was kept.
+    """
+
+    class_name: str
+    file: str | None = None
+    source: str | None = None
+
+
 class NameLine(Frozen, frozen=True):
     """A name that loading the pickle would look up.
 
@@ -157,6 +192,8 @@ class InspectionReport(Frozen, frozen=True, tag_field="schema", tag=INSPECTION_S
     tensors: list[TensorLine]
     layout: str | None = None
     composites: list[CompositeLine] = []
+    modules: list[ModuleLine] = []
+    class_sources: list[ClassSourceLine] = []
     values: list[ValueLine] = []
     names: list[NameLine] = []
     notes: list[NoteLine] = []

@@ -20,10 +20,14 @@ from converter.checkpoint.values import (
     is_atom,
 )
 from converter.inert.nodes import ByteString, GlobalNode
+from converter.readers.class_sources import class_sources
+from converter.readers.module_printing import print_module
 from converter.reporting.documents import (
+    ClassSourceLine,
     ComponentLine,
     CompositeLine,
     InspectionReport,
+    ModuleLine,
     NameLine,
     NoteLine,
     SourceFacts,
@@ -52,6 +56,11 @@ def inspection_report(checkpoint: Checkpoint) -> InspectionReport:
         components=[component_line(component) for component in checkpoint.components],
         tensors=_tensor_lines(checkpoint),
         composites=_composite_lines(checkpoint),
+        modules=_module_lines(checkpoint),
+        class_sources=[
+            ClassSourceLine(class_name=name, file=found.file, source=found.text)
+            for name, found in class_sources(opened).items()
+        ],
         values=value_lines(opened.root),
         names=name_lines([graph for _, graph in opened.graphs]),
         notes=note_lines(checkpoint.notes),
@@ -117,6 +126,25 @@ def _composite_lines(checkpoint: Checkpoint) -> list[CompositeLine]:
     ]
 
 
+def _module_lines(checkpoint: Checkpoint) -> list[ModuleLine]:
+    lines = []
+    for component in checkpoint.components:
+        facts = component.module
+        if facts is None:
+            continue
+        lines.append(
+            ModuleLine(
+                component=component.name,
+                class_name=component.class_name or "",
+                certainty=facts.certainty,
+                printed=print_module(component.value),
+                evaluating=[path for path, training in facts.training.items() if not training],
+                left_out=[f"{item.path} ({item.reason})" for item in facts.left_out],
+            )
+        )
+    return lines
+
+
 def name_lines(graphs: Sequence[Graph]) -> list[NameLine]:
     """Return every name that loading would look up, most used first."""
     counts: Counter[str] = Counter()
@@ -144,11 +172,22 @@ def value_lines(root: Value) -> list[ValueLine]:
                 continue
             seen.add(id(value))
         inside = _followed(value)
+        if _is_empty_machinery(path, value):
+            continue
         if inside:
             stack.extend((f"{path}.{label}" if path else label, v) for label, v in reversed(inside))
         else:
             lines.append(ValueLine(path=path, kind=kind_of(value), text=text_of(value)))
     return lines
+
+
+def _is_empty_machinery(path: str, value: Value) -> bool:
+    """Return whether a value is one of the empty hook tables that every pickled module has."""
+    own = path.rpartition(".")[2]
+    if not own.startswith("_"):
+        return False
+    empty = value is None or (isinstance(value, MappingValue) and not value.entries)
+    return empty and (own.endswith("_hooks") or "_hooks_" in own or own == "_is_full_backward_hook")
 
 
 def _followed(value: Value) -> list[tuple[str, Value]]:

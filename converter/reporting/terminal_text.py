@@ -33,7 +33,8 @@ def size_text(nbytes: int) -> str:
 
 def count_text(count: int, noun: str) -> str:
     """Return ``1 tensor`` or ``12 tensors``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
 
 
 def table(rows: list[list[str]], *, right: frozenset[int] = frozenset()) -> list[str]:

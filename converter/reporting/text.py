@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from converter.reporting.documents import (
+        ClassSourceLine,
         ComponentLine,
         ConversionReport,
         InspectionReport,
+        ModuleLine,
         NoteLine,
         Observation,
         TensorLine,
@@ -46,6 +48,7 @@ def inspection_text(report: InspectionReport, *, everything: bool = False) -> st
         for line in report.composites
     ]
     lines += _section("tensors kept as several, or without data", composite_rows)
+    lines += _module_lines(report.modules, report.class_sources, everything=everything)
     lines += _value_lines(report.values, everything=everything)
     name_rows = [
         [printable(line.name), f"{line.count} x", "called" if line.called else "named"]
@@ -133,6 +136,32 @@ def _tensor_lines(tensors: Sequence[TensorLine], *, everything: bool) -> list[st
             [printable(line.name), line.dtype, shape, size_text(line.nbytes), ", ".join(remarks)]
         )
     return _cut("tensors", rows, everything=everything, shown=_SHOWN_TENSORS, right={3})
+
+
+def _module_lines(
+    modules: Sequence[ModuleLine], sources: Sequence[ClassSourceLine], *, everything: bool
+) -> list[str]:
+    lines: list[str] = []
+    for module in modules:
+        title = f"{module.component}, as print() would show it"
+        lines += _cut_lines(title, module.printed.splitlines(), everything=everything)
+    shown = [item for item in sources if everything or not item.class_name.startswith("torch.")]
+    for source in shown:
+        where = f" ({source.file})" if source.file else ""
+        text = (source.source or "(not kept)").splitlines()
+        title = f"source of {source.class_name}{where}, as the file carries it"
+        lines += _cut_lines(title, text, everything=everything)
+    hidden = len(sources) - len(shown)
+    if hidden:
+        lines += ["", f"source of {count_text(hidden, 'torch class')}; --all shows it"]
+    return lines
+
+
+def _cut_lines(title: str, texts: Sequence[str], *, everything: bool) -> list[str]:
+    shown = texts if everything else texts[:_SHOWN_LINES]
+    lines = ["", printable(title), *(f"  {printable(text)}" for text in shown)]
+    hidden = len(texts) - len(shown)
+    return [*lines, f"  … {hidden:,} more lines; --all shows them"] if hidden else lines
 
 
 def _value_lines(values: Sequence[ValueLine], *, everything: bool) -> list[str]:

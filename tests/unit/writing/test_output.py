@@ -18,6 +18,7 @@ from tests.unit.writing.made import checkpoint, floats
 from tests.unit.writing.test_plan import Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from converter.writing.layout import OutputPlan
@@ -189,3 +190,25 @@ def test_folder_appears_with_everything_in_it(tmp_path: Path) -> None:
         write_output(plan, tmp_path / "out")
     write_output(plan, tmp_path / "out", replace=True)
     assert listed(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_refused_check_keeps_the_output_from_appearing(tmp_path: Path, *, folder: bool) -> None:
+    plan = plan_output(
+        BUNDLE,
+        WriteOptions(folder=folder),
+        NO_DOCUMENTS_INSIDE,
+        file_name="x.safetensors",
+        document="{}",
+    )
+
+    def refuse(written: Mapping[str, Path]) -> None:
+        sizes = {name: path.stat().st_size for name, path in written.items()}
+        assert sizes == {file.file_name: file.nbytes for file in plan.files}
+        assert not (tmp_path / "x.safetensors").exists()
+        msg = "not what was asked for"
+        raise PlanError(msg)
+
+    with pytest.raises(PlanError, match="not what was asked for"):
+        write_output(plan, tmp_path / "x.safetensors", check=refuse)
+    assert listed(tmp_path) == []

@@ -174,11 +174,13 @@ class _Element(NamedTuple):
     Attributes:
         description: the inert dtype.
         nbytes: bytes of one element.
+        alignment: of one element in memory, in bytes.
         flags: PyArray_Descr.flags.
     """
 
     description: PlainValue
     nbytes: int
+    alignment: int
     flags: int
 
 
@@ -203,24 +205,24 @@ def _simple(descr: str, where: str) -> _Element:
         refuse(where, "a dtype", descr)
     order, kind, digits, step, unit = match.groups()
     if kind == "O":
-        return _Element(_dtype("O8", "|", flags=_OBJECT_FLAGS), 8, _OBJECT_FLAGS)
+        return _Element(_dtype("O8", "|", flags=_OBJECT_FLAGS), 8, 8, _OBJECT_FLAGS)
     nbytes = int(digits or 0)
     if kind == "?":
         kind, nbytes = "b", 1
     if kind in "SVa":
-        return _Element(
-            _dtype(f"{kind}{nbytes}".replace("a", "S"), "|", size=(nbytes, 1)), nbytes, 0
-        )
+        code = "S" if kind == "a" else kind
+        return _Element(_dtype(f"{code}{nbytes}", "|", size=(nbytes, 1)), nbytes, 1, 0)
     if kind == "U":
         size = (4 * nbytes, 4)
         text = _dtype(f"U{nbytes}", order or "<", size=size, flags=_TEXT_FLAGS)
-        return _Element(text, 4 * nbytes, _TEXT_FLAGS)
+        return _Element(text, 4 * nbytes, 4, _TEXT_FLAGS)
     order = "|" if nbytes == 1 else (order or "<")
     metadata: Value = None
     if kind in "mM":
         found: list[Value] = [(unit or "generic").encode(), int(step or 1), 1, 1]
         metadata = SequenceValue("tuple", [None, SequenceValue("tuple", found)])
-    return _Element(_dtype(f"{kind}{nbytes}", order, metadata=metadata), nbytes, 0)
+    alignment = nbytes // 2 if kind == "c" else nbytes
+    return _Element(_dtype(f"{kind}{nbytes}", order, metadata=metadata), nbytes, alignment, 0)
 
 
 def _dtype(
@@ -260,10 +262,10 @@ def _subarray(item: Literal, shape: Literal, where: str, depth: int) -> _Element
         nbytes *= size
         sizes.append(size)
     subdtype = SequenceValue("tuple", [inner.description, SequenceValue("tuple", sizes)])
-    found = _dtype(
-        f"V{nbytes}", "|", size=(nbytes, 1), flags=inner.flags, members=(subdtype, None, None)
-    )
-    return _Element(found, nbytes, inner.flags)
+    size_and_alignment = (nbytes, inner.alignment)
+    members = (subdtype, None, None)
+    found = _dtype(f"V{nbytes}", "|", size=size_and_alignment, flags=inner.flags, members=members)
+    return _Element(found, nbytes, inner.alignment, inner.flags)
 
 
 def _structure(members: list[Literal], where: str, depth: int) -> _Element:
@@ -286,7 +288,7 @@ def _structure(members: list[Literal], where: str, depth: int) -> _Element:
         flags |= inner.flags & _INHERITED_FLAGS
     parts = (None, SequenceValue("tuple", names), MappingValue("dict", entries))
     found = _dtype(f"V{nbytes}", "|", size=(nbytes, 1), flags=flags, members=parts)
-    return _Element(found, nbytes, flags)
+    return _Element(found, nbytes, 1, flags)
 
 
 def _names(name: Literal, where: str) -> tuple[str | None, str]:

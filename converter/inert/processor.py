@@ -68,17 +68,6 @@ class Processor(Window):
         else:
             self.far_memo[index] = top
 
-    def recall(self, index: int) -> Node:
-        """Return what was put under `index`.
-
-        Raises:
-            KeyError: nothing was.
-        """
-        try:
-            return self.memo[index]
-        except IndexError:
-            return self.far_memo[index]
-
     def leftover(self) -> list[Node]:
         """Return everything on the stack, the lowest value first, without the marks."""
         return [node for part in (*self.metastack, self.stack) for node in part]

@@ -107,12 +107,20 @@ def _memoize(processor: Processor, _data: bytes, position: int) -> int:
 
 
 def _binget(processor: Processor, data: bytes, position: int) -> int:
-    processor.stack.append(processor.recall(data[position]))
+    index = data[position]
+    try:
+        processor.stack.append(processor.memo[index])
+    except IndexError:
+        processor.stack.append(processor.far_memo[index])
     return position + 1
 
 
 def _long_binget(processor: Processor, data: bytes, position: int) -> int:
-    processor.stack.append(processor.recall(_uint4(data, position)[0]))
+    index = _uint4(data, position)[0]
+    try:
+        processor.stack.append(processor.memo[index])
+    except IndexError:
+        processor.stack.append(processor.far_memo[index])
     return position + 4
 
 
@@ -139,7 +147,10 @@ def _put(processor: Processor, data: bytes, position: int) -> int:
 
 def _get(processor: Processor, data: bytes, position: int) -> int:
     index, position = _index(processor, data, position)
-    processor.stack.append(processor.recall(index))
+    try:
+        processor.stack.append(processor.memo[index])
+    except IndexError:
+        processor.stack.append(processor.far_memo[index])
     return position
 
 

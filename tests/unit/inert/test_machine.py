@@ -228,6 +228,14 @@ def test_after_build_steps_over_raw_bytes(padding: int) -> None:
     assert graph.stop == len(stream)
 
 
+def test_after_build_may_leave_the_stream_as_it_is() -> None:
+    stream = b"cmodule\nname\n)\x81K\x07b."
+    source = MemorySource(stream, "sample")
+    graph = read_graph(source, after_build=lambda _call, offset: offset)
+    assert graph.error is None
+    assert graph.stop == len(stream)
+
+
 def test_after_build_is_called_for_calls_only() -> None:
     def after_build(_call: CallNode, _offset: int) -> int:
         raise AssertionError

@@ -39,7 +39,7 @@ TAME = [
     ("lpips", "0.1.4", "lpips/weights/v0.0/alex.pth", 5),
     ("lpips", "0.1.4", "lpips/weights/v0.0/squeeze.pth", 7),
     ("lpips", "0.1.4", "lpips/weights/v0.1/alex.pth", 5),
-    ("lpips", "0.1.4", "lpips/weights/v0.1/vgg.pth", 7),
+    ("lpips", "0.1.4", "lpips/weights/v0.1/vgg.pth", 5),
     ("facenet-pytorch", "2.6.0", "facenet_pytorch/data/onet.pt", 21),
     ("facenet-pytorch", "2.6.0", "facenet_pytorch/data/pnet.pt", 13),
     ("facenet-pytorch", "2.6.0", "facenet_pytorch/data/rnet.pt", 16),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from converter.checkpoint.canonical import Checkpoint
+    from converter.checkpoint.live_values import InertObject
     from converter.conversion import ConversionSettings
     from converter.progress import Progress
     from converter.reporting.documents import (
@@ -29,7 +30,17 @@ if TYPE_CHECKING:
     )
     from converter.writing.options import WriteOptions
 
-__all__ = ["__version__", "convert", "inspect", "open", "verify"]
+__all__ = ["InertObject", "__version__", "convert", "inspect", "open", "verify"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public and no verb when it is first asked for."""
+    if name == "InertObject":
+        from converter.checkpoint import live_values
+
+        return live_values.InertObject
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def open(path: str | PathLike[str]) -> Checkpoint:  # noqa: A001 - the verb of `converter.open`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from converter.errors import DepickleError
 
@@ -124,6 +124,45 @@ class Checkpoint:
     def source(self) -> ByteSource:
         """Return the input."""
         return self.opened.source
+
+    def state_dict(self, name: str) -> dict[str, Any]:
+        """Return the tensors of a component by their names in it, live.
+
+        With torch they are ``torch.Tensor`` on the CPU, else ``numpy.ndarray``; as in a
+        ``state_dict()`` none is a parameter or wants gradients. Those that shared a storage share
+        memory. Bytes that lie plainly in a local file are mapped, privately: writing to a tensor
+        changes memory, never the file. They outlive `close`.
+
+        Args:
+            name: the component's name, as in `components`.
+
+        Raises:
+            PlanError: there is no such component.
+            TensorError: the bytes of a tensor were left out of this file, or never saved.
+            UnsupportedError: what is installed here has no such element type.
+            SourceError: the input cannot be read.
+        """
+        from converter.checkpoint.live import live_state_dict
+
+        return live_state_dict(self, name)
+
+    def to_python(self) -> Any:  # noqa: ANN401 - whatever was saved
+        """Return what was saved, in its original nesting, as live objects.
+
+        Dicts, lists, tuples, sets, numbers, texts, dates, paths, numpy arrays and torch's own
+        values come back as what they were, keys keep their types, and what was one object is one
+        object. Tensors are as in `state_dict`, but parameters are ``torch.nn.Parameter``. An
+        object of any other class is an `InertObject`: its name and what it held. No class is
+        imported and nothing from the file is called.
+
+        Raises:
+            FormatError: a tuple contains itself, or a key of a dict cannot be one; the input
+                could only be read in part.
+            TensorError, UnsupportedError, SourceError: as in `state_dict`.
+        """
+        from converter.checkpoint.live import live_tree
+
+        return live_tree(self)
 
     def close(self) -> None:
         """Close the input; tensors cannot be read afterwards."""

@@ -182,7 +182,8 @@ def note_name(opened: Opened, name: str) -> None:
     suffix = next((suffix for suffix in _SUFFIXES if lowered.endswith(suffix)), None)
     if suffix is None or opened.container in _SUFFIXES[suffix]:
         return
-    text = f"the name ends in {suffix} and the bytes are {_CONTAINERS[opened.container]}"
+    found = _CONTAINERS.get(opened.container, opened.container)
+    text = f"the name ends in {suffix} and the bytes are {found}"
     opened.notes.append(Note("wrong_extension", text))
     if opened.graphs and "pickle" not in _SUFFIXES[suffix]:
         detail = f"a file called {suffix} is expected to hold no pickle"

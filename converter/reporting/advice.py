@@ -21,10 +21,22 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "compressed_damaged": _AGAIN,
         "compressed_truncated": _LOST,
         "compressed_twice": _UNPACK,
+        "dcp_metadata": _AGAIN,
+        "dcp_ranks": "Load and save it with torch once more, all ranks together.",
+        "dcp_transforms": "Load and save it with torch, without extensions.",
+        "dcp_truncated": _LOST,
+        "dcp_unfinished": (
+            "Saving was interrupted, or the file .metadata was not copied: copy the whole folder, "
+            "or look for an earlier checkpoint."
+        ),
+        "deepspeed_parallel": "Convert it with DeepSpeed's ds_to_universal or zero_to_fp32 first.",
         "distcp_shard": "Give the folder it lies in, which has the file .metadata.",
+        "document_mismatch": "Put the files of one conversion together again, or convert again.",
+        "document_missing": "Copy the file beside it: it belongs to the same conversion.",
         "empty_file": (
             "The disk may have been full, or the download failed. Copy or download it again."
         ),
+        "folder_unknown": "Give a checkpoint inside it; `depickle migrate` takes whole trees.",
         "gguf_file": "GGUF files hold no pickle; the tools of llama.cpp read them.",
         "git_lfs_pointer": "Run `git lfs pull` in its repository to fetch the file itself.",
         "hdf5_file": "HDF5 files hold no torch checkpoint; h5py reads them.",
@@ -32,6 +44,8 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
             "The download gave a page in place of the file: open the address in a browser, log "
             "in if it asks, or use the address of the raw file."
         ),
+        "index_damaged": _AGAIN,
+        "index_differs": "The index and its files are of different saves: copy them all again.",
         "legacy_truncated": _LOST,
         "lz4_compressed": "Unpack it with `lz4 -d` (or joblib), and give the file that comes out.",
         "npy_damaged": _AGAIN,
@@ -41,6 +55,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "safetensors_damaged": _AGAIN,
         "safetensors_truncated": _LOST,
         "seven_zip": "Unpack it with `7z x`, and give the file that comes out.",
+        "shards_missing": "Copy the missing files into the same folder.",
         "storages_elsewhere": "Give the whole archive that torch.save wrote, not its data.pkl.",
         "tar_damaged": _AGAIN,
         "tar_not_torch": _UNPACK,

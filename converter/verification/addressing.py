@@ -8,6 +8,7 @@ strides is ever made: that is how tensors are written, and this is the doubt.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -281,6 +282,7 @@ def iter_boxes(shape: tuple[int, ...], box: tuple[int, ...]) -> Iterator[Box]:
         )
 
 
+@functools.lru_cache(maxsize=256)
 def plan_window(shape: tuple[int, ...], steps: tuple[int, ...], unit: int) -> Window:
     """Return what to read for a box of that shape whose elements lie `steps` bytes apart."""
     by_step = sorted(

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_CORNERS: Final = 1 << 26
 # To explain a mistake, not to find it: what is beyond these is said in general.
-_MAX_COMPARISONS: Final = 1_000_000
-_MAX_REMAINDERS: Final = 1_000
+_MAX_COMPARISONS: Final = 200_000
 _MAX_SHOWN: Final = 3
 
 
@@ -123,12 +122,14 @@ def _overlap(spans: Sequence[Span]) -> tuple[Span, Span] | None:
 
 
 def _holes(shape: tuple[int, ...], spans: Sequence[Span]) -> list[Span]:
-    """Return what the boxes leave of the whole; nothing where that is in too many pieces."""
+    """Return what the boxes leave of the whole; nothing where a bounded search is not enough."""
     left = [Span((0,) * len(shape), shape)]
+    comparisons = 0
     for span in spans:
-        left = [rest for whole in left for rest in _without(whole, span)]
-        if len(left) > _MAX_REMAINDERS:
+        comparisons += len(left)
+        if comparisons > _MAX_COMPARISONS:
             return []
+        left = [rest for whole in left for rest in _without(whole, span)]
     return sorted(left, key=lambda hole: hole.start)
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _OLDEST_TRUSTED: Final = (2, 10)
 _PIECE_NBYTES: Final = 1 << 24
 _REASON_CHARACTERS: Final = 500
+# torch keeps these in storages that it takes for single bytes, so it leaves them in the wrong order
+# when a file is big-endian (2.13: uint16 [1, 258] is read as [256, 513]).
+_LEFT_UNSWAPPED: Final = frozenset({"uint16", "uint32", "uint64", "bits16", "complex32"})
 
 
 class OracleVerdict(StrEnum):
@@ -52,7 +55,8 @@ class OracleReport:
         reason: why there is no comparison; None where there is one.
         tensor_count: tensors that were compared.
         differences: where the two disagree; expected is torch's, found is ours.
-        skipped: paths of what torch holds as no plain dense tensor (sparse, quantised, …).
+        skipped: paths of what torch holds as no plain dense tensor (sparse, quantised, …) or is
+            known to read wrongly.
     """
 
     verdict: OracleVerdict
@@ -102,6 +106,9 @@ def _compare(root: object, checkpoint: Checkpoint, limits: Limits, file: str) ->
     for name, tensors in theirs.items():
         refs = ours.pop(name, [])
         for tensor, ref in zip(tensors, refs, strict=False):
+            if ref.storage.big_endian and ref.dtype.name in _LEFT_UNSWAPPED:
+                skipped.append(name)
+                continue
             count += 1
             differences += _compare_tensor(name, file, tensor, ref, limits)
         for tensor in tensors[len(refs) :]:

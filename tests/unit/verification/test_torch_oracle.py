@@ -166,3 +166,18 @@ def test_nesting_and_cycles(
     assert report.tensor_count in (0, 1)
     monkeypatch.setattr(torch, "load", lambda *_, **__: {"cycle": cycle})
     assert compare_with_torch(tmp_path / "x.pt", checkpoint).verdict is OracleVerdict.AGREES
+
+
+@pytest.mark.torch
+def test_torch_is_not_asked_what_it_reads_wrongly(
+    torch: Any,  # noqa: ANN401 - as above
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    wrong = torch.tensor([256, 513], dtype=torch.uint16)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: {"w": wrong, "x": wrong.view(torch.int16)})
+    big = storage_of(b"\0\x01\x01\x02", big_endian=True)
+    ours = {"w": tensor_of(big, "uint16", (2,)), "x": tensor_of(big, "int16", (2,))}
+    report = compare_with_torch(tmp_path / "x.pt", checkpoint_of(ours))
+    assert report.skipped == ("w",)
+    assert [(d.kind, d.name) for d in report.differences] == [(DifferenceKind.BYTES, "x")]

@@ -111,6 +111,7 @@ class ZeroWeights:
         groups = self._param_shapes()
         found: dict[str, Value] = self._frozen()
         found.update(self._from_ranks(groups) if self._stage == 3 else self._from_groups(groups))
+        self._add_shared(found)
         names = self._models[0].find("buffer_names")
         buffers = (
             {as_text(item) for item in names.items} if isinstance(names, SequenceValue) else set()
@@ -125,7 +126,7 @@ class ZeroWeights:
                 continue
             if name in found and name not in buffers:
                 ordered[name] = found[name]
-                if isinstance(item, TensorRef) and item.numel:
+                if isinstance(item, TensorRef) and item.numel and item is not found[name]:
                     replaced.append(item)
             elif not (self._stage == 3 and isinstance(item, TensorRef) and not item.numel):
                 ordered[name] = item

@@ -10,9 +10,11 @@ import click
 from converter._version import __version__
 from converter.cli.cmd_convert import cmd_convert
 from converter.cli.cmd_inspect import cmd_inspect
+from converter.cli.cmd_restore import cmd_restore
 from converter.cli.cmd_verify import cmd_verify
 from converter.cli.exit_codes import ExitCode, exit_code_of
 from converter.errors import DepickleError
+from converter.reporting.advice import advice_on
 from converter.reporting.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def application() -> None:
 application.add_command(cmd_inspect)
 application.add_command(cmd_convert)
 application.add_command(cmd_verify)
+application.add_command(cmd_restore)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -50,6 +53,9 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.FAILED
     except DepickleError as error:
         print(f"depickle: {printable(str(error))}", file=sys.stderr)
+        advice = advice_on(error)
+        if advice is not None:
+            print(f"  {advice}", file=sys.stderr)
         return exit_code_of(error)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody left to tell.

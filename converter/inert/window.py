@@ -99,6 +99,7 @@ class Window:
                 offset=offset,
                 expected=f"{nbytes} more bytes",
                 found=f"{remaining} bytes",
+                code="pickle_truncated",
             )
 
     def counted(self, position: int, nbytes: int) -> tuple[bytes, int]:

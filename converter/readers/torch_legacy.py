@@ -18,16 +18,15 @@ from converter.checkpoint.storage import Storage
 from converter.checkpoint.values import Value, as_text
 from converter.errors import ContainerError, PickleError, TensorError
 from converter.inert.machine import read_graph
-from converter.inert.nodes import ByteString, DictNode, Graph, ListNode, Node, TupleNode
+from converter.inert.nodes import ByteString, DictNode, Graph, ListNode, Node
 from converter.readers.persistent_storages import (
     PersistentStorages,
     StorageClaim,
-    claim_of,
-    no_blobs,
+    claimed_storages,
     too_deep,
 )
 from converter.readers.pickled import rebuild
-from converter.readers.rebuild import NotThisShapeError, Rebuilder
+from converter.readers.rebuild import Rebuilder
 
 if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
@@ -198,36 +197,6 @@ def _note_byte_order(opened: Opened, graph: Graph) -> None:
             )
 
 
-def _claims(main: Graph, limits: Limits) -> dict[str, StorageClaim]:
-    """Return the first claim on every storage key of the object's persistent ids."""
-    names_only = Rebuilder(
-        record="object",
-        protocol=main.protocol,
-        builders={},
-        names={},
-        resolve=lambda node, _: _refuse(node),
-        read_blob=no_blobs,
-        limits=limits,
-    )
-    claims: dict[str, StorageClaim] = {}
-    for node in main.persistent:
-        pid = node.pid
-        if not isinstance(pid, TupleNode) or len(pid.items) not in (5, 6):
-            continue
-        if not _is_text(pid.items[0], "storage"):
-            continue
-        try:
-            claim = claim_of(pid.items, names_only)
-        except NotThisShapeError:
-            continue
-        claims.setdefault(claim.key, claim)
-    return claims
-
-
-def _refuse(_: Node) -> Value:
-    raise NotThisShapeError
-
-
 def _is_text(node: Node, text: str) -> bool:
     return isinstance(node, (str, ByteString)) and as_text(node) == text
 
@@ -248,7 +217,7 @@ def _locate_storages(
             expected="a list",
             found=type(keys_graph.root).__name__,
         )
-    claims = _claims(main, limits)
+    claims = claimed_storages(main, limits)
     stored: dict[str, _Stored] = {}
     position = keys_graph.stop
     for index, node in enumerate(keys_graph.root.items):

@@ -36,7 +36,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "empty_file": (
             "The disk may have been full, or the download failed. Copy or download it again."
         ),
-        "folder_unknown": "Give a checkpoint inside it; `depickle migrate` takes whole trees.",
+        "folder_unknown": "Give one of the checkpoints inside it.",
         "gguf_file": "GGUF files hold no pickle; the tools of llama.cpp read them.",
         "git_lfs_pointer": "Run `git lfs pull` in its repository to fetch the file itself.",
         "hdf5_file": "HDF5 files hold no torch checkpoint; h5py reads them.",

@@ -6,6 +6,7 @@ The verbs, all lazy until they are called::
     picture = converter.inspect("run.pth.tar")
     report = converter.convert("run.pth.tar", "run.safetensors")
     report = converter.verify("run.pth.tar", "run.safetensors")
+    report = converter.restore("run.safetensors", "again.pth")
 
 Nothing in a checkpoint is ever imported, called or evaluated by any of them.
 """
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
         InspectionReport,
         VerificationReport,
     )
+    from converter.reporting.restoration import RestorationReport
     from converter.writing.options import WriteOptions
 
-__all__ = ["InertObject", "__version__", "convert", "inspect", "open", "verify"]
+__all__ = ["InertObject", "__version__", "convert", "inspect", "open", "restore", "verify"]
 
 
 def __getattr__(name: str) -> object:
@@ -137,5 +139,39 @@ def verify(
         output,
         options=options,
         settings=settings or DEFAULT_SETTINGS,
+        progress=progress,
+    )
+
+
+def restore(
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    allow_unsupported: bool = False,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> RestorationReport:
+    """Write a checkpoint as a file that ``torch.load(weights_only=True)`` takes.
+
+    Args:
+        source: a converted checkpoint, or one of any other kind.
+        destination: the file to write; any name that does not end in ``.safetensors``.
+        allow_unsupported: whether what such a file cannot hold is written as plain data.
+        replace: whether an existing file may be replaced.
+        progress: told of bytes written and compared.
+
+    Raises:
+        SourceError: the source cannot be read.
+        FormatError: it is no checkpoint that can be read whole.
+        PlanError: it holds what cannot be written, or not without `allow_unsupported`.
+        SinkError: the output cannot be written.
+    """
+    from converter.restoration import restore_checkpoint
+
+    return restore_checkpoint(
+        source,
+        destination,
+        allow_unsupported=allow_unsupported,
+        replace=replace,
         progress=progress,
     )

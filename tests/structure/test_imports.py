@@ -33,6 +33,7 @@ LAYERS: Final = (
     "validation",
     "reporting",
     "conversion",
+    "restoration",  # beside conversion: from path to verified output, the other way round
     "migration",
 )
 # What the order alone would allow. A verifier that shared code with the writer would repeat the

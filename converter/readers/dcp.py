@@ -135,6 +135,8 @@ class _DcpReader:
         window = WindowSource(file, place.offset, place.nbytes, f"{file.name}@{place.offset}")
         found = read_torch_zip(window, self._parts.limits, self._blobs)
         if key.offset is not None:
+            if found.error is not None:
+                raise found.error
             found.storages.clear()  # the whole tensor's stands for those of its chunks
         self._parts.absorb(found, label)
         return found.root

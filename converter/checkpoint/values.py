@@ -197,8 +197,7 @@ class CompositeTensor:
 
 
 Value: TypeAlias = (
-    None
-    | bool
+    bool
     | int
     | float
     | str
@@ -212,6 +211,7 @@ Value: TypeAlias = (
     | CompositeTensor
     | TensorRef
     | Storage
+    | None
 )
 
 

@@ -11,7 +11,6 @@ from converter._version import __version__
 from converter.cli.cmd_convert import cmd_convert
 from converter.cli.cmd_inspect import cmd_inspect
 from converter.cli.cmd_restore import cmd_restore
-from converter.cli.cmd_restore import cmd_restore
 from converter.cli.cmd_verify import cmd_verify
 from converter.cli.exit_codes import ExitCode, exit_code_of
 from converter.errors import DepickleError
@@ -39,7 +38,6 @@ def application() -> None:
 application.add_command(cmd_inspect)
 application.add_command(cmd_convert)
 application.add_command(cmd_verify)
-application.add_command(cmd_restore)
 application.add_command(cmd_restore)
 
 

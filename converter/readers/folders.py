@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from converter.checkpoint.canonical import Opened
 from converter.errors import UnsupportedError
 from converter.readers.dcp import METADATA_NAME, SHARD_SUFFIX, read_dcp
+from converter.readers.dcp_safetensors import is_dcp_safetensors, read_dcp_safetensors
 from converter.readers.deepspeed import is_deepspeed, read_deepspeed
 from converter.readers.folder_parts import FolderParts
 from converter.readers.record_values import listed
@@ -112,6 +113,7 @@ def _refuse_other(parts: FolderParts) -> NoReturn:
 FOLDER_KINDS: Final = (
     FolderKind("dcp", lambda names: METADATA_NAME in names, read_dcp),
     FolderKind("dcp_ranks", _is_rank_metadata, _refuse_ranks),
+    FolderKind("dcp_safetensors", is_dcp_safetensors, read_dcp_safetensors),
     # transformers leaves DeepSpeed's own folder beside its files; whole weights are preferred.
     FolderKind(
         "training",

@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.format_utils import dcp_to_torch_save  # noqa:
 from torch.distributed.tensor import Replicate, Shard  # noqa: E402
 
 import converter  # noqa: E402
+from converter.errors import ContainerError, TensorError  # noqa: E402
 from converter.readers.opening import open_checkpoint  # noqa: E402
 from tests.support.distributed_folders import (  # noqa: E402
     Sharded,
@@ -140,6 +141,56 @@ def test_items_in_a_safetensors_file(tmp_path: Path) -> None:
         tmp_path / "dcp", tree, (2,), serialization_format=SerializationFormat.SAFETENSORS
     )
     assert_same(described(tmp_path / "dcp"), live_tensors(tree))
+
+
+def test_folders_of_fsdp_beside_other_files(tmp_path: Path) -> None:
+    weight = Sharded(torch.randn(7, 3), (Shard(0),))
+    state = {"state": {"w": {"exp_avg": weight}}, "param_groups": [{"lr": 0.1}]}
+    save_distributed(tmp_path / "pytorch_model_fsdp_0", {"model": {"w": weight}}, (2,))
+    save_distributed(tmp_path / "optimizer_0", {"optimizer": state}, (2,))
+    (tmp_path / "trainer_state.json").write_text('{"epoch": 1}')
+    assert_same(
+        described(tmp_path),
+        {"model.w": weight.full, "optimizer.state.w.exp_avg": weight.full},
+    )
+    kinds = {line.name: line.kind for line in converter.inspect(tmp_path).components}
+    assert kinds == {"model": "model", "optimizer": "optimizer", "extra": "extra"}
+
+
+def hugging_face_folder(folder: Path) -> dict[str, Any]:
+    """Write the files of three ranks; return what they hold."""
+    tree = {
+        "w": Sharded(torch.randn(7, 3), (Shard(0),)),
+        "v": Sharded(torch.randn(4, 9).bfloat16(), (Shard(1),)),
+        "r": Sharded(torch.randn(5), (Replicate(),)),
+    }
+    save_distributed(folder, tree, (3,), hugging_face=True)
+    return live_tensors(tree)
+
+
+def test_shards_of_hugging_faces_writer(tmp_path: Path) -> None:
+    live = hugging_face_folder(tmp_path)
+    assert_same(described(tmp_path), live)
+    notes = {note.code for note in converter.inspect(tmp_path).notes}
+    assert "dcp_sizes_from_chunks" in notes
+
+
+def test_missing_shards_of_hugging_faces_writer(tmp_path: Path) -> None:
+    hugging_face_folder(tmp_path)
+    first, second, _ = sorted(tmp_path.iterdir())
+    data = second.read_bytes()
+    second.unlink()
+    with pytest.raises(ContainerError, match="none of shard 2"):
+        open_checkpoint(tmp_path)
+    second.write_bytes(data.replace(b"DCP_SHARDING_INFO", b"DCP_SHARDING_NONE"))
+    with pytest.raises(ContainerError, match="does not say where its chunks begin"):
+        open_checkpoint(tmp_path)
+    second.write_bytes(data.replace(b"saved_offsets", b"other_offsets"))
+    with pytest.raises(TensorError, match="chunk that does not say where it begins"):
+        open_checkpoint(tmp_path)
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(TensorError, match="chunks overlap"):
+        open_checkpoint(tmp_path)
 
 
 def assert_same(found: dict[str, tuple[str, tuple[int, ...], bytes]], live: dict[str, Any]) -> None:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed.checkpoint import DefaultSavePlanner, FileSystemWriter
+from torch.distributed.checkpoint import (
+    DefaultSavePlanner,
+    FileSystemWriter,
+    HuggingFaceStorageWriter,
+)
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
@@ -32,6 +36,7 @@ def save_distributed(
     mesh_shape: tuple[int, ...],
     *,
     flatten: bool = True,
+    hugging_face: bool = False,
     **options: Any,  # noqa: ANN401 - those of FileSystemWriter
 ) -> None:
     """Save a tree whose `Sharded` leaves are divided among the ranks of a mesh."""
@@ -43,7 +48,11 @@ def save_distributed(
             mesh = init_device_mesh("cpu", mesh_shape)
             planner = DefaultSavePlanner(flatten_state_dict=flatten)
             planner.set_up_planner(local_tree(tree, mesh), None, rank == 0)
-            writer = FileSystemWriter(folder, sync_files=False, **options)
+            writer = (
+                HuggingFaceStorageWriter(str(folder), save_distributed=True)
+                if hugging_face
+                else FileSystemWriter(folder, sync_files=False, **options)
+            )
             writer.set_up_storage_writer(rank == 0)
             ranks.append((planner, writer, writer.prepare_local_plan(planner.create_local_plan())))
         finally:

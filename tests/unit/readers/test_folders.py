@@ -33,6 +33,7 @@ SCHEDULER = b"}(" + text("last_epoch") + b"K\x05" + text("_step_count") + b"K\x0
         ([".metadata", "__0_0.distcp"], "dcp"),
         (["__0.metadata", "__0_0.distcp"], "dcp_ranks"),
         (["__0_0.distcp"], "dcp_unfinished"),
+        (["shard-00001-model-00001-of-00001.safetensors"], "dcp_safetensors"),
         (["model.safetensors", "optimizer.pt"], "training"),
         (["pytorch_model.bin", "trainer_state.json"], "training"),
         (["random_states_0.pkl"], "training"),

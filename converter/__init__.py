@@ -23,16 +23,27 @@ if TYPE_CHECKING:
     from converter.checkpoint.canonical import Checkpoint
     from converter.checkpoint.live_values import InertObject
     from converter.conversion import ConversionSettings
+    from converter.limits import Limits
     from converter.progress import Progress
     from converter.reporting.documents import (
         ConversionReport,
+        FingerprintReport,
         InspectionReport,
         VerificationReport,
     )
     from converter.reporting.restoration import RestorationReport
     from converter.writing.options import WriteOptions
 
-__all__ = ["InertObject", "__version__", "convert", "inspect", "open", "restore", "verify"]
+__all__ = [
+    "InertObject",
+    "__version__",
+    "convert",
+    "inspect",
+    "open",
+    "restore",
+    "verify",
+    "verify_fingerprint",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -59,18 +70,28 @@ def open(path: str | PathLike[str]) -> Checkpoint:  # noqa: A001 - the verb of `
     return open_checkpoint(path)
 
 
-def inspect(path: str | PathLike[str]) -> InspectionReport:
+def inspect(
+    path: str | PathLike[str], *, fingerprint: bool = False, progress: Progress | None = None
+) -> InspectionReport:
     """Return the picture of a checkpoint: components, tensors, values, names in its pickle.
+
+    Args:
+        path: the checkpoint.
+        fingerprint: whether to read all of its tensors for their fingerprints.
+        progress: told of bytes hashed.
 
     Raises:
         SourceError: it cannot be read.
         FormatError: it is no checkpoint.
     """
+    from converter.reporting.fingerprints import fingerprint_lines
     from converter.reporting.inspection import inspection_report
 
     checkpoint = open(path)
     try:
-        return inspection_report(checkpoint)
+        wanted = fingerprint and checkpoint.opened.error is None
+        lines = fingerprint_lines(checkpoint, progress) if wanted else []
+        return inspection_report(checkpoint, lines)
     finally:
         checkpoint.close()
 
@@ -108,6 +129,32 @@ def convert(
         settings=settings or DEFAULT_SETTINGS,
         progress=progress,
     )
+
+
+def verify_fingerprint(
+    path: str | PathLike[str],
+    fingerprint: str,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> FingerprintReport:
+    """Compare a checkpoint with a fingerprint that was taken of it, or of its like, before.
+
+    Args:
+        path: the checkpoint.
+        fingerprint: 64 hexadecimal digits, of the whole or of one component.
+        limits: caps on what the file may claim; None for the defaults.
+        progress: told of bytes hashed.
+
+    Raises:
+        PlanError: `fingerprint` is none.
+        SourceError: the checkpoint cannot be read.
+        FormatError: it is no checkpoint that can be read whole.
+    """
+    from converter.limits import DEFAULT_LIMITS
+    from converter.reporting.fingerprints import fingerprint_report
+
+    return fingerprint_report(path, fingerprint, progress, limits or DEFAULT_LIMITS)
 
 
 def verify(

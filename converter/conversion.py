@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from converter.byteio.local import FileSource
 from converter.checkpoint.document import document_to_json, encode_planned
 from converter.checkpoint.document_types import Encoding, OutputTensor
@@ -22,6 +24,7 @@ from converter.reporting.documents import (
     VerificationReport,
     observation,
 )
+from converter.reporting.fingerprints import fingerprint_lines_of
 from converter.reporting.inspection import component_line, note_lines, source_facts
 from converter.reporting.verification import oracle_text, verification_report
 from converter.verification.header import read_header
@@ -52,12 +55,14 @@ class ConversionSettings:
         verify: whether source and output are read again and compared, before the output appears.
         oracle: whether torch is asked as well, where it is installed.
         replace: whether an existing output may be replaced.
+        fingerprint: whether the finished output is read once more for its fingerprints.
         limits: the caps in force.
     """
 
     verify: bool = True
     oracle: bool = False
     replace: bool = False
+    fingerprint: bool = False
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -108,9 +113,13 @@ def convert_checkpoint(
                 limits=settings.limits,
                 check=gate.check,
             )
-        return _report(checkpoint, plan, target, gate.verification)
+        report = _report(checkpoint, plan, target, gate.verification)
     finally:
         checkpoint.close()
+    if settings.fingerprint and report.outputs:
+        lines = fingerprint_lines_of(target, progress, settings.limits)
+        return structs.replace(report, fingerprints=lines)
+    return report
 
 
 def planned(

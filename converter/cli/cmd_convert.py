@@ -31,6 +31,7 @@ from converter.reporting.text import conversion_text
     help="Also compare with torch.load(weights_only=True), where torch takes the file.",
 )
 @click.option("--replace", is_flag=True, help="Replace an existing output.")
+@click.option("--fingerprint", is_flag=True, help="Read the output again for its fingerprints.")
 @format_option
 @quiet_options
 def cmd_convert(source: str, destination: str, **chosen: Any) -> int:  # noqa: ANN401 - click's
@@ -44,6 +45,7 @@ def cmd_convert(source: str, destination: str, **chosen: Any) -> int:  # noqa: A
         verify=not chosen["no_verify"],
         oracle=chosen["oracle"] == "torch",
         replace=chosen["replace"],
+        fingerprint=chosen["fingerprint"],
     )
     progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
     report = converter.convert(

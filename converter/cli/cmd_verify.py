@@ -18,14 +18,20 @@ from converter.cli.output_options import (
 )
 from converter.cli.progress_bar import progress_for
 from converter.conversion import ConversionSettings
+from converter.reporting.fingerprints import fingerprint_text
 from converter.reporting.text import verification_text
 from converter.writing.options import WriteOptions
 
 
 @click.command("verify", short_help="Bit for bit, by reading both again.")
 @click.argument("source", metavar="SRC", type=click.Path())
-@click.argument("output", metavar="DST", type=click.Path())
+@click.argument("output", metavar="[DST]", type=click.Path(), required=False)
 @selection_options
+@click.option(
+    "--fingerprint",
+    metavar="HEX",
+    help="Instead of a DST: SRC, or a component of it, must have this fingerprint.",
+)
 @click.option(
     "--oracle",
     type=click.Choice(["torch"]),
@@ -33,11 +39,17 @@ from converter.writing.options import WriteOptions
 )
 @format_option
 @quiet_options
-def cmd_verify(source: str, output: str, **chosen: Any) -> int:  # noqa: ANN401 - click's
+def cmd_verify(source: str, output: str | None, **chosen: Any) -> int:  # noqa: ANN401 - click's
     """Compare SRC with DST, bit for bit: its conversion, or any other checkpoint.
 
-    Give the options that DST was converted with, if there were any.
+    Give the options that DST was converted with, if there were any. With --fingerprint there is
+    no DST: what `inspect --fingerprint` said of a checkpoint is looked for in SRC.
     """
+    if (output is None) == (chosen["fingerprint"] is None):
+        msg = "verify takes either DST or --fingerprint HEX"
+        raise click.UsageError(msg)
+    if output is None:
+        return _check_fingerprint(source, chosen)
     options = write_options(chosen, folder=Path(output).is_dir())
     settings = ConversionSettings(oracle=chosen["oracle"] == "torch")
     report = converter.verify(
@@ -50,3 +62,15 @@ def cmd_verify(source: str, output: str, **chosen: Any) -> int:  # noqa: ANN401 
     if not chosen["quiet"]:
         show(lambda: verification_text(report), report, chosen["format_name"])
     return ExitCode.DONE if report.identical else ExitCode.DIFFERS
+
+
+def _check_fingerprint(source: str, chosen: dict[str, Any]) -> int:
+    """Look for a fingerprint in one file; options about a DST have no place here."""
+    if write_options(chosen, folder=False) != WriteOptions() or chosen["oracle"]:
+        msg = "--fingerprint takes no options about what was written"
+        raise click.UsageError(msg)
+    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    report = converter.verify_fingerprint(source, chosen["fingerprint"], progress=progress)
+    if not chosen["quiet"]:
+        show(lambda: fingerprint_text(report), report, chosen["format_name"])
+    return ExitCode.DONE if report.matches else ExitCode.DIFFERS

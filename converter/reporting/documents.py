@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 INSPECTION_SCHEMA: Final = "depickle/inspection-report-v1"
 CONVERSION_SCHEMA: Final = "depickle/conversion-report-v1"
 VERIFICATION_SCHEMA: Final = "depickle/verification-report-v1"
+FINGERPRINT_SCHEMA: Final = "depickle/fingerprint-report-v1"
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -183,8 +184,43 @@ class NameLine(Frozen, frozen=True):
     called: bool
 
 
+class FingerprintLine(Frozen, frozen=True):
+    """Fingerprints of a component's tensors, or of all; ``docs/fingerprint.md`` defines them.
+
+    Attributes:
+        weights: of dtypes, shapes and values, whatever the names and their order.
+        named: of the same with their names, without the parts that wrappers add.
+        tensors: how many took part.
+        without_bytes: how many could not, because the file has no bytes of them.
+        component: the component; absent for the whole checkpoint.
+    """
+
+    weights: str
+    named: str
+    tensors: int
+    without_bytes: int = 0
+    component: str | None = None
+
+
 class InspectionReport(Frozen, frozen=True, tag_field="schema", tag=INSPECTION_SCHEMA):
-    """What `inspect` says of one checkpoint."""
+    """What `inspect` says of one checkpoint.
+
+    Attributes:
+        source: the file.
+        style: how it was understood.
+        components: its parts.
+        tensors: every tensor.
+        layout: the framework layout that was recognised.
+        composites: tensors that torch keeps as several, or without data.
+        modules: models that were pickled as objects.
+        class_sources: source texts that the file carries.
+        values: what is no tensor.
+        names: what loading the pickle would look up.
+        notes: what a person should know.
+        anomalies: what was odd.
+        error: why reading ended early, if it did.
+        fingerprints: of the whole checkpoint, then of each component; where they were asked for.
+    """
 
     source: SourceFacts
     style: str
@@ -199,6 +235,7 @@ class InspectionReport(Frozen, frozen=True, tag_field="schema", tag=INSPECTION_S
     notes: list[NoteLine] = []
     anomalies: list[Observation] = []
     error: str | None = None
+    fingerprints: list[FingerprintLine] = []
 
 
 class OutputFile(Frozen, frozen=True):
@@ -280,6 +317,7 @@ class ConversionReport(Frozen, frozen=True, tag_field="schema", tag=CONVERSION_S
         encodings: tensor → how it is stored, where safetensors has no such type.
         left_out: what was not written, and why.
         verification: the check after writing; None when it was switched off.
+        fingerprints: of the whole output, then of its components; where they were asked for.
     """
 
     source: SourceFacts
@@ -296,6 +334,35 @@ class ConversionReport(Frozen, frozen=True, tag_field="schema", tag=CONVERSION_S
     notes: list[NoteLine] = []
     anomalies: list[Observation] = []
     verification: VerificationReport | None = None
+    fingerprints: list[FingerprintLine] = []
+
+
+class FingerprintMatch(Frozen, frozen=True):
+    """A fingerprint that is the expected one.
+
+    Attributes:
+        definition: ``weights`` or ``named``.
+        component: whose it is; absent for the whole checkpoint.
+    """
+
+    definition: str
+    component: str | None = None
+
+
+class FingerprintReport(Frozen, frozen=True, tag_field="schema", tag=FINGERPRINT_SCHEMA):
+    """What `verify --fingerprint` found.
+
+    Attributes:
+        source: the file.
+        expected: the fingerprint that one of its own should equal.
+        fingerprints: of the whole checkpoint, then of each component.
+        matches: those that do; none means that the file differs.
+    """
+
+    source: str
+    expected: str
+    fingerprints: list[FingerprintLine]
+    matches: list[FingerprintMatch] = []
 
 
 def observation(anomaly: Anomaly) -> Observation:

@@ -41,13 +41,16 @@ if TYPE_CHECKING:
 
     from converter.checkpoint.canonical import Checkpoint, Component, Note, Opened
     from converter.inert.nodes import Graph
+    from converter.reporting.documents import FingerprintLine
 
 _MAX_VALUE_TEXT: Final = 100
 _MAX_VALUES: Final = 10_000
 
 
-def inspection_report(checkpoint: Checkpoint) -> InspectionReport:
-    """Return the picture of a checkpoint; reads no tensor."""
+def inspection_report(
+    checkpoint: Checkpoint, fingerprints: Sequence[FingerprintLine] = ()
+) -> InspectionReport:
+    """Return the picture of a checkpoint, with fingerprints if there are any; reads no tensor."""
     opened = checkpoint.opened
     return InspectionReport(
         source=source_facts(opened),
@@ -66,6 +69,7 @@ def inspection_report(checkpoint: Checkpoint) -> InspectionReport:
         notes=note_lines(checkpoint.notes),
         anomalies=[observation(anomaly) for anomaly in opened.anomalies],
         error=None if opened.error is None else str(opened.error),
+        fingerprints=list(fingerprints),
     )
 
 

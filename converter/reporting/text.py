@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.reporting.fingerprints import fingerprint_section
 from converter.reporting.terminal_text import count_text, printable, size_text, table
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def inspection_text(report: InspectionReport, *, everything: bool = False) -> st
         for line in report.names
     ]
     lines += _cut("names in the pickle", name_rows, everything=everything, right={1})
+    lines += fingerprint_section(report.fingerprints)
     lines += _notes(report.notes, report.anomalies)
     return "\n".join(lines)
 
@@ -78,6 +80,7 @@ def conversion_text(report: ConversionReport) -> str:
     if report.left_out:
         rows = [[printable(line.name), line.reason] for line in report.left_out]
         lines += _cut("left out", rows)
+    lines += fingerprint_section(report.fingerprints)
     lines += _notes(report.notes, report.anomalies)
     if report.verification is None:
         lines.append("not verified")

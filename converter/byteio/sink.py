@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import stat
 from pathlib import Path
@@ -25,7 +26,7 @@ from converter.errors import SinkError
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import NoReturn, Self
 
 # link(2) is missing there (FAT, some network and FUSE file systems).
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
@@ -41,12 +42,21 @@ class AtomicFile:
     Attributes:
         path: its final name.
         replace: whether an existing file of that name is replaced.
+        part_of: the output that this file belongs to, in the same folder. Its temporary name is
+            one of that output, so that whoever writes that one again removes it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        part_of: Path | None = None,
+    ) -> None:
         """Plan to write `path`; nothing is touched before the block begins."""
         self.path: Final = Path(path)
         self.replace: Final = replace
+        self.part_of: Final = part_of if part_of is not None else self.path
         self._temporary: Path | None = None
         self._descriptor = -1
 
@@ -56,13 +66,14 @@ class AtomicFile:
         Raises:
             SinkError: the target exists (without `replace`), is a folder, or cannot be created.
         """
-        temporaries.remove_abandoned(self.path)
+        temporaries.remove_abandoned(self.part_of)
         _check_target(self.path, replace=self.replace, folder=False)
-        temporary = temporaries.temporary_path(self.path)
+        temporary = temporaries.temporary_path(self.part_of)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._descriptor = os.open(temporary, flags, 0o666)
         except (OSError, ValueError) as error:
+            temporaries.release(temporary)
             raise _sink_error(self.path, error) from error
         self._temporary = temporary
         temporaries.lock(self._descriptor)
@@ -123,6 +134,17 @@ class AtomicFile:
             rest = rest[count:]
             offset += count
 
+    def flush(self) -> None:
+        """Bring what was written to the disk.
+
+        Raises:
+            SinkError: the disk would not have it.
+        """
+        try:
+            os.fsync(self.descriptor)
+        except OSError as error:
+            raise _sink_error(self.path, error) from error
+
     def preallocate(self, nbytes: int) -> None:
         """Make the file `nbytes` long and reserve its space, so that a full disk shows now.
 
@@ -139,8 +161,7 @@ class AtomicFile:
         except OSError as error:
             if error.errno not in _NO_FALLOCATE:
                 raise _sink_error(self.path, error) from error
-            status = os.fstatvfs(descriptor)
-            if status.f_bavail * status.f_frsize < nbytes:
+            if _free_nbytes(descriptor) < nbytes:
                 full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 raise _sink_error(self.path, full) from error
 
@@ -148,7 +169,6 @@ class AtomicFile:
         os.fsync(self.descriptor)
         if self.replace:
             os.replace(temporary, self.path)  # noqa: PTH105 - beside os.link
-            self._temporary = None
         else:
             self._link(temporary)
         _fsync_folder(self.path.parent)
@@ -163,16 +183,12 @@ class AtomicFile:
             renaming.rename_new(os.fspath(temporary), os.fspath(self.path))
         else:
             temporaries.remove(temporary)
-        self._temporary = None
 
     def _discard(self) -> None:
         """Close, and remove the temporary name if it is still there."""
         temporary, self._temporary = self._temporary, None
         descriptor, self._descriptor = self._descriptor, -1
-        if temporary is not None:
-            temporaries.remove(temporary)
-        if descriptor >= 0:
-            os.close(descriptor)
+        _discard(temporary, descriptor)
 
 
 class AtomicFolder:
@@ -243,7 +259,6 @@ class AtomicFolder:
             self._swap(temporary)
         else:
             renaming.rename_new(os.fspath(temporary), os.fspath(self.target))
-            self._temporary = None
         _fsync_folder(self.target.parent)
 
     def _swap(self, temporary: Path) -> None:
@@ -252,21 +267,44 @@ class AtomicFolder:
         if renaming.exchange(os.fspath(temporary), os.fspath(self.target)):
             return
         aside = temporaries.temporary_path(self.target, temporaries.ASIDE_SUFFIX)
-        self.target.rename(aside)
         try:
-            temporary.rename(self.target)
+            self.target.rename(aside)
+            try:
+                temporary.rename(self.target)
+            except OSError:
+                aside.rename(self.target)
+                raise
         except OSError:
-            aside.rename(self.target)
+            temporaries.release(aside)
             raise
         self._temporary = aside
 
     def _discard(self) -> None:
         temporary, self._temporary = self._temporary, None
         descriptor, self._descriptor = self._descriptor, -1
-        if temporary is not None:
-            temporaries.remove(temporary)
-        if descriptor >= 0:
+        _discard(temporary, descriptor)
+
+
+def _discard(temporary: Path | None, descriptor: int) -> None:
+    """Remove a temporary, if it is still there, and close it.
+
+    What was published was flushed before: that closing fails says nothing of it.
+    """
+    if temporary is not None:
+        temporaries.remove(temporary)
+        temporaries.release(temporary)
+    if descriptor >= 0:
+        with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def _free_nbytes(descriptor: int) -> float:
+    """Return the free space of the file system; infinity where it does not tell."""
+    try:
+        status = os.fstatvfs(descriptor)
+    except OSError:
+        return math.inf
+    return status.f_bavail * status.f_frsize
 
 
 def _check_target(path: Path, *, replace: bool, folder: bool) -> None:
@@ -314,7 +352,11 @@ def _fsync_folder(path: Path) -> None:
 
 def _fsync_tree(folder: Path) -> None:
     """Flush every regular file below `folder`, then every folder, the innermost first."""
-    for parent, _, names in os.walk(folder, topdown=False):
+
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
+    for parent, _, names in os.walk(folder, topdown=False, onerror=fail):
         for name in names:
             _fsync_file(Path(parent, name))
         _fsync_folder(Path(parent))

@@ -21,12 +21,25 @@ TEMPORARY_SUFFIX: Final = ".depickle-tmp"
 ASIDE_SUFFIX: Final = ".depickle-old"
 # Leaves room for the rest of the temporary name within the 255 bytes of common file systems.
 _MAX_STEM_NBYTES: Final = 180
+# The temporaries of this process that are in use. Its id alone does not tell: in a container the
+# process that was killed and the one that comes after it often have the same.
+_IN_USE: Final[set[str]] = set()
 
 
 def temporary_path(target: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
-    """Return a new name ``.<name>.<pid>-<host>-<random><suffix>`` beside `target`."""
+    """Return a new name ``.<name>.<pid>-<host>-<random><suffix>`` beside `target`.
+
+    It counts as in use until `release`.
+    """
     owner = f"{os.getpid()}-{_host()}-{secrets.token_hex(6)}"
-    return target.with_name(f"{_stem(target)}{owner}{suffix}")
+    path = target.with_name(f"{_stem(target)}{owner}{suffix}")
+    _IN_USE.add(path.name)
+    return path
+
+
+def release(path: Path) -> None:
+    """Note that this process is done with a temporary: if it is still there, it is abandoned."""
+    _IN_USE.discard(path.name)
 
 
 def lock(descriptor: int) -> bool:
@@ -52,10 +65,22 @@ def iter_abandoned(target: Path, suffix: str = TEMPORARY_SUFFIX) -> Iterator[Pat
         return
     for name in names:
         if name.startswith(stem) and name.endswith(suffix):
-            owner = name[len(stem) : -len(suffix)].split("-")
             path = target.with_name(name)
-            if _is_gone(owner) and _is_unlocked(path):
+            if _is_gone(name, name[len(stem) : -len(suffix)]) and _is_unlocked(path):
                 yield path
+
+
+def has_temporaries(target: Path) -> bool:
+    """Return whether anything is being written to `target`, or was and was not removed.
+
+    True as well where that cannot be seen.
+    """
+    stem = _stem(target)
+    try:
+        names = os.listdir(target.parent)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return True
+    return any(name.startswith(stem) and name.endswith(TEMPORARY_SUFFIX) for name in names)
 
 
 def remove_abandoned(target: Path) -> None:
@@ -91,10 +116,12 @@ def _host() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _is_gone(owner: list[str]) -> bool:
-    """Return whether the owner was a process of this host that is no more."""
-    match owner:
+def _is_gone(name: str, owner: str) -> bool:
+    """Return whether the owner was a process of this host that is no more, or is done with it."""
+    match owner.split("-"):
         case [pid, host, _] if pid.isdecimal() and pid.isascii() and host == _host():
+            if pid == str(os.getpid()):
+                return name not in _IN_USE
             try:
                 os.kill(int(pid), 0)
             except ProcessLookupError:

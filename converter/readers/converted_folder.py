@@ -50,6 +50,11 @@ class FolderSource(ByteSource):
         msg = f"cannot read: {self.name}: a folder has no bytes of its own"
         raise SourceError(msg)
 
+    def check_unchanged(self) -> None:
+        """Compare every file with what it was when it was opened; errors as in `FileSource`."""
+        for file in self._files:
+            file.check_unchanged()
+
     def close(self) -> None:
         """Close every file."""
         for file in self._files:

@@ -3,6 +3,9 @@
 A single file carries a document of up to `Limits.max_embedded_document_bytes` in its own metadata,
 under ``depickle.document``. A larger one, and that of a folder, of which each file shows only a
 part, is a JSON file next to the output; the metadata then holds its name and its sha256.
+
+The name of a single file's sidecar holds the beginning of that digest: while an output is being
+replaced, the old one and the new one each have their own beside them.
 """
 
 from __future__ import annotations
@@ -10,20 +13,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from converter.errors import PlanError
 from converter.writing.aliases import DOCUMENT_FILE_KEY, DOCUMENT_KEY, DOCUMENT_SHA256_KEY
 from converter.writing.header import encode_header
 from converter.writing.layout import FilePlan, OutputPlan, Sidecar
+from converter.writing.sidecar import FOLDER_SIDECAR, sidecar_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from converter.limits import Limits
-
-SIDECAR_SUFFIX: Final = ".depickle.json"
-FOLDER_SIDECAR: Final = f"checkpoint{SIDECAR_SUFFIX}"
 
 
 def attach_document(plan: OutputPlan, document: str, limits: Limits) -> OutputPlan:
@@ -44,11 +45,9 @@ def attach_document(plan: OutputPlan, document: str, limits: Limits) -> OutputPl
         added = {DOCUMENT_KEY: document}
         sidecar = None
     else:
-        name = FOLDER_SIDECAR if plan.folder else plan.files[0].file_name + SIDECAR_SUFFIX
-        added = {
-            DOCUMENT_SHA256_KEY: hashlib.sha256(content).hexdigest(),
-            DOCUMENT_FILE_KEY: name,
-        }
+        digest = hashlib.sha256(content).hexdigest()
+        name = FOLDER_SIDECAR if plan.folder else sidecar_name(plan.files[0].file_name, digest)
+        added = {DOCUMENT_SHA256_KEY: digest, DOCUMENT_FILE_KEY: name}
         sidecar = Sidecar(name, content)
     files = tuple(_with_metadata(file, added, limits) for file in plan.files)
     return replace(plan, files=files, sidecar=sidecar)

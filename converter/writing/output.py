@@ -3,29 +3,27 @@
 The order of a single file with a sidecar, and what a crash leaves at each step:
 
 1. The file is written under a temporary name and flushed. A crash leaves what was there before.
-2. The sidecar appears. A crash leaves, beside what was there before, a sidecar that nothing
-   refers to. The next run finds it and, if it is the same, leaves it in place.
+2. The sidecar appears, under a name that its content decides. A crash leaves, beside what was
+   there before, a sidecar that nothing refers to. An output that is about to be replaced keeps
+   its own: another content has another name.
 3. The file appears. It is never there without its sidecar: the sidecar came first.
-
-When an older output is replaced, a crash between 2 and 3 leaves the old file with the new sidecar.
-Its metadata holds the sha256 of the document it was written with, so that a reader sees that this
-is another one; its tensors are whole. Step 1 flushes, so that only two renames lie between.
+4. Sidecars that no file refers to any more are removed: that of the output which was replaced,
+   and those that crashes left. A crash leaves some of them to the next run.
 
 A folder appears with everything in it, by one rename.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from converter.byteio.sink import AtomicFile, AtomicFolder
-from converter.errors import PlanError, SinkError
+from converter.errors import PlanError
 from converter.limits import DEFAULT_LIMITS
 from converter.progress import SilentProgress
 from converter.writing.safetensors_file import write_file
+from converter.writing.sidecar import SidecarFile, remove_unreferenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     from converter.limits import Limits
     from converter.progress import Progress
-    from converter.writing.layout import OutputPlan, Sidecar
+    from converter.writing.layout import OutputPlan
 
     Check: TypeAlias = Callable[[Mapping[str, Path]], None]
 
@@ -99,19 +97,20 @@ def _stage_single(
         if destination.name != file.file_name:
             msg = f"cannot write: {destination}: expected the planned name {file.file_name!r}"
             raise PlanError(msg)
-        beside = _SidecarFile(plan.sidecar, destination, replace=replace)
+        beside = SidecarFile(plan.sidecar, destination, replace=replace)
     try:
         with AtomicFile(destination, replace=replace) as sink:
             with _phase(plan, progress):
                 write_file(file, sink, progress, limits)
             yield {file.file_name: sink.written_path}
             if beside is not None:
-                os.fsync(sink.descriptor)
+                sink.flush()
                 beside.publish()
     except BaseException:
-        if beside is not None:
-            beside.withdraw()
+        remove_unreferenced(destination, None, limits)
         raise
+    published = plan.sidecar.file_name if plan.sidecar is not None else None
+    remove_unreferenced(destination, published, limits)
 
 
 @contextmanager
@@ -121,48 +120,3 @@ def _phase(plan: OutputPlan, progress: Progress) -> Iterator[None]:
         yield
     finally:
         progress.end()
-
-
-class _SidecarFile:
-    """The sidecar of a single file: found in place, or published and, on failure, withdrawn."""
-
-    def __init__(self, sidecar: Sidecar, destination: Path, *, replace: bool) -> None:
-        """Look at what is there, before the long work begins.
-
-        Raises:
-            SinkError: another file has the name, and may not be replaced.
-        """
-        self._path = destination.with_name(sidecar.file_name)
-        self._content = sidecar.content
-        self._replace = replace
-        self._exists = os.path.lexists(self._path)
-        self._in_place = self._exists and _holds(self._path, sidecar.content)
-        self._published = False
-        if self._exists and not (self._in_place or replace):
-            msg = f"cannot write: {self._path}: it exists already"
-            raise SinkError(msg)
-
-    def publish(self) -> None:
-        """Give the sidecar its name."""
-        if self._in_place:
-            return
-        with AtomicFile(self._path, replace=self._replace) as sink:
-            sink.write_at(0, self._content)
-        self._published = True
-
-    def withdraw(self) -> None:
-        """Remove what `publish` added where nothing was before."""
-        if self._published and not self._exists:
-            with suppress(OSError):
-                self._path.unlink()
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    """Return whether `path` is a regular file with exactly this content."""
-    try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size != len(content):
-            return False
-        return path.read_bytes() == content
-    except OSError:
-        return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from converter.byteio import renaming
+from converter.byteio import renaming, sink
 from converter.byteio.sink import AtomicFile, AtomicFolder
 from converter.errors import SinkError
 
@@ -337,4 +337,37 @@ def test_folder_that_cannot_be_flushed(
     except SinkError as error:
         failure = error
     assert (failure is not None) == (code == errno.EIO)
+    assert names(tmp_path) == ["f"]
+
+
+def test_folder_that_cannot_be_walked_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not flushed may be lost in a power cut."""
+    target = tmp_path / "d"
+
+    def publish() -> None:
+        with AtomicFolder(target) as folder:
+            (folder.path / "x").write_bytes(b"")
+            monkeypatch.setattr(os, "scandir", failing(errno.EIO))
+
+    with pytest.raises(SinkError, match="Input/output error"):
+        publish()
+    assert not target.exists()
+
+
+def test_failing_close_does_not_undo_what_was_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.close
+
+    def close(descriptor: int) -> None:
+        real(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with AtomicFile(tmp_path / "f") as out:
+        out.write(b"x")
+        out.flush()
+        monkeypatch.setattr(sink, "_fsync_folder", lambda _: None)
+        monkeypatch.setattr(os, "close", close)
     assert names(tmp_path) == ["f"]

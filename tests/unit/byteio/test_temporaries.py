@@ -66,6 +66,29 @@ def test_only_what_is_certainly_abandoned_is_removed(tmp_path: Path, dead: int) 
     assert sorted(tmp_path.iterdir()) == sorted([*kept, locked, link])
 
 
+def test_own_temporary_is_kept_while_it_is_in_use(tmp_path: Path) -> None:
+    target = tmp_path / "f"
+    path = temporary_path(target)
+    path.write_bytes(b"")
+    remove_abandoned(target)
+    assert path.exists()
+    assert temporaries.has_temporaries(target)
+    assert not temporaries.has_temporaries(tmp_path / "g")
+    temporaries.release(path)
+    remove_abandoned(target)
+    assert not path.exists()
+    assert not temporaries.has_temporaries(target)
+
+
+def test_temporary_of_an_earlier_process_with_our_id_is_removed(tmp_path: Path) -> None:
+    """In a container the next process often has the id of the one that was killed."""
+    _, host, _ = temporary_path(tmp_path / "f").name.rsplit(".", 2)[1].split("-")
+    path = tmp_path / f".f.{os.getpid()}-{host}-{'0' * 12}.depickle-tmp"
+    path.write_bytes(b"")
+    remove_abandoned(tmp_path / "f")
+    assert not path.exists()
+
+
 def test_old_folder_comes_back_if_nothing_replaced_it(tmp_path: Path, dead: int) -> None:
     target = tmp_path / "out"
     aside = abandoned(target, dead, ASIDE_SUFFIX)
@@ -80,6 +103,7 @@ def test_old_folder_comes_back_if_nothing_replaced_it(tmp_path: Path, dead: int)
 
 def test_missing_folder_is_no_matter(tmp_path: Path) -> None:
     remove_abandoned(tmp_path / "none" / "f")
+    assert temporaries.has_temporaries(tmp_path / "none" / "f")
     temporaries.remove(tmp_path / "none")
 
 

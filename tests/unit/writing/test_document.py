@@ -36,12 +36,13 @@ def test_small_document_is_embedded() -> None:
 def test_large_document_goes_beside_the_file() -> None:
     plan = attach_document(plan_of(), DOCUMENT, Limits(max_embedded_document_bytes=NBYTES - 1))
     assert plan.sidecar is not None
-    assert plan.sidecar.file_name == "x.safetensors.depickle.json"
+    digest = hashlib.sha256(DOCUMENT.encode()).hexdigest()
+    assert plan.sidecar.file_name == f"x.safetensors.{digest[:12]}.depickle.json"
     assert plan.sidecar.content == DOCUMENT.encode()
     assert dict(plan.files[0].metadata) == {
         "format": "pt",
         "depickle.document.sha256": hashlib.sha256(DOCUMENT.encode()).hexdigest(),
-        "depickle.document.file": "x.safetensors.depickle.json",
+        "depickle.document.file": plan.sidecar.file_name,
     }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NO_DOCUMENTS_INSIDE = Limits(max_embedded_document_bytes=0)
 BUNDLE = checkpoint(model={"w": floats(2)}, ema={"w": floats(2)})
-SIDECAR = "x.safetensors.depickle.json"
+SIDECAR = "x.safetensors.44136fa355b3.depickle.json"  # sha256 of "{}"
 
 
 def single(document: str | None = None) -> OutputPlan:
@@ -83,6 +83,64 @@ def test_sidecar_appears_beside_the_file(tmp_path: Path) -> None:
     assert (tmp_path / SIDECAR).read_text() == "{}"
 
 
+def test_sidecar_of_a_replaced_output_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    write_output(single("{}"), path)
+    write_output(single("[]"), path, replace=True)
+    assert listed(tmp_path) == ["x.safetensors", "x.safetensors.4f53cda18c2b.depickle.json"]
+    write_output(single(), path, replace=True)
+    assert listed(tmp_path) == ["x.safetensors"]
+
+
+def test_failure_keeps_the_sidecar_of_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.safetensors"
+    write_output(single("{}"), path)
+    before = path.read_bytes()
+    real = os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if target == path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(SinkError, match="Input/output error"):
+        write_output(single("[]"), path, replace=True)
+    assert listed(tmp_path) == ["x.safetensors", SIDECAR]
+    assert path.read_bytes() == before
+
+
+def test_sidecar_stays_when_the_file_appeared_and_only_its_folder_was_not_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.safetensors"
+    real = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if path.exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(SinkError, match="Input/output error"):
+        write_output(single("{}"), path)
+    assert listed(tmp_path) == ["x.safetensors", SIDECAR]
+
+
+def test_flush_that_fails_is_an_error_of_the_sink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(SinkError, match="Input/output error"):
+        write_output(single("{}"), tmp_path / "x.safetensors")
+    assert listed(tmp_path) == []
+
+
 def test_file_with_a_sidecar_keeps_its_planned_name(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"expected the planned name 'x\.safetensors'"):
         write_output(single("{}"), tmp_path / "y.safetensors")
@@ -138,14 +196,14 @@ def test_sidecar_is_withdrawn_when_the_file_cannot_appear(
 
     def meanwhile(source: str, target: Path, *, follow_symlinks: bool) -> None:
         if target == path:
-            path.write_bytes(b"appeared")
+            path.write_bytes(b"\2\0\0\0\0\0\0\0{}")
         real(source, target, follow_symlinks=follow_symlinks)
 
     monkeypatch.setattr(os, "link", meanwhile)
     with pytest.raises(SinkError, match="exists already"):
         write_output(single("{}"), path)
     assert listed(tmp_path) == ["x.safetensors"]
-    assert path.read_bytes() == b"appeared"
+    assert path.read_bytes().endswith(b"{}")
 
 
 def test_failing_source_leaves_nothing(tmp_path: Path) -> None:

@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 UNPICKLERS: Final = frozenset(
     {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 )
-# Where torch may be imported, inside a function: the oracle and the live tensors.
+# Where torch may be imported, inside a function: the oracle, the live tensors, and the strategies
+# that make live tensors and let torch save them.
 TORCH_ALLOWED: Final = frozenset(
-    {"converter/verification/torch_oracle.py", "converter/checkpoint/live.py"}
+    {
+        "converter/verification/torch_oracle.py",
+        "converter/checkpoint/live.py",
+        "converter/strategies/checkpoints.py",
+        "converter/strategies/invented.py",
+        "converter/strategies/modules.py",
+        "converter/strategies/optimizers.py",
+        "converter/strategies/saving.py",
+        "converter/strategies/tensors.py",
+    }
 )
 # Ways from a string to running code.
 EVALUATORS: Final = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from converter.byteio import temporaries
 from converter.byteio.local import FileSource
 from converter.checkpoint.document import document_to_json, encode_planned
 from converter.checkpoint.document_types import Encoding, OutputTensor
@@ -275,7 +277,11 @@ def _check_target(target: Path, *, folder: bool, replace: bool) -> None:
     if not folder and target.suffix != SUFFIX:
         msg = f"output of no known kind: {target}: expected a name ending in {SUFFIX}, or a folder"
         raise PlanError(msg)
-    if target.exists() and not replace:
+    if replace:
+        return
+    # A run that is refused is often the last one to look at this name.
+    temporaries.remove_abandoned(target)
+    if os.path.lexists(target):
         msg = f"output exists: {target}: expected a new name, or leave to replace it"
         raise SinkError(msg)
 
@@ -313,8 +319,7 @@ class _Gate:
             self.verification = check_output(
                 self._checkpoint, self._plan, written, self._target, self._settings, self._progress
             )
-        if isinstance(self._checkpoint.source, FileSource):
-            self._checkpoint.source.check_unchanged()
+        self._checkpoint.source.check_unchanged()
         if self.verification is not None and not self.verification.identical:
             raise _DiffersError
 

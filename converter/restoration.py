@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from converter.byteio.local import FileSource
+from converter.byteio import temporaries
 from converter.byteio.sink import AtomicFile
 from converter.checkpoint.canonical import Checkpoint, Component, ComponentKind
 from converter.checkpoint.equality import trees_equal
@@ -98,8 +99,7 @@ def _write(  # noqa: PLR0913 - what the one caller has at hand
     with suppress(_DiffersError), AtomicFile(target, replace=replace) as sink:
         nbytes = write_torch_file(root, sink, progress, limits)
         verification = _verify(checkpoint, root, sink.written_path, target, progress, limits)
-        if isinstance(checkpoint.source, FileSource):
-            checkpoint.source.check_unchanged()
+        checkpoint.source.check_unchanged()
         if not verification.identical:
             raise _DiffersError
     assert verification is not None  # noqa: S101 - only _DiffersError leads here without return
@@ -128,7 +128,10 @@ def _check_target(target: Path, *, replace: bool) -> None:
     if target.suffix.lower() == _SAFETENSORS:
         msg = f"output of another kind: {target}: expected a name as torch.save files have it"
         raise PlanError(msg)
-    if target.exists() and not replace:
+    if replace:
+        return
+    temporaries.remove_abandoned(target)
+    if os.path.lexists(target):
         msg = f"output exists: {target}: expected a new name, or leave to replace it"
         raise SinkError(msg)
 

@@ -258,7 +258,8 @@ def is_optimizer(value: Value, label: str) -> bool:
         keys = set(value.text_keys())
         return {"state", "param_groups"} <= keys
     if isinstance(value, SequenceValue) and value.items:
-        return all(is_optimizer(item, label) for item in value.items)
+        # One level: a list may lie deep in others, or contain itself.
+        return not _holds_sequence(value) and all(is_optimizer(one, label) for one in value.items)
     return is_optimizer_object(value)
 
 
@@ -268,8 +269,12 @@ def is_scheduler(value: Value, label: str) -> bool:
         keys = set(value.text_keys())
         return len(keys & _SCHEDULER_KEYS) >= 2 or ("sched" in label.lower() and bool(keys))
     if isinstance(value, SequenceValue) and value.items:
-        return all(is_scheduler(item, label) for item in value.items)
+        return not _holds_sequence(value) and all(is_scheduler(one, label) for one in value.items)
     return is_scheduler_object(value)
+
+
+def _holds_sequence(value: SequenceValue) -> bool:
+    return any(isinstance(item, SequenceValue) for item in value.items)
 
 
 def _is_model_name(label: str) -> bool:

@@ -276,7 +276,7 @@ def test_element_types_that_numpy_has_not(monkeypatch: pytest.MonkeyPatch) -> No
     half = TensorRef(storage(b"\0\0", "bfloat16"), BY_NAME["bfloat16"], (1,), (1,), 0)
     with pytest.raises(UnsupportedError, match="ml_dtypes"):
         live(half)
-    monkeypatch.setitem(sys.modules, "ml_dtypes", SimpleNamespace(bfloat16="<u2"))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "ml_dtypes", SimpleNamespace(bfloat16="<u2"))
     assert live(half).tolist() == [0]
 
 

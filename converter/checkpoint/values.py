@@ -275,6 +275,16 @@ def label_of(key: Value) -> str:
     return type(key).__name__
 
 
+def _is_slots_state(state: Value) -> bool:
+    """Return whether a state is (attributes or None, slots): its parts are followed by name."""
+    return (
+        isinstance(state, SequenceValue)
+        and state.kind == "tuple"
+        and len(state.items) == 2
+        and all(part is None or isinstance(part, MappingValue) for part in state.items)
+    )
+
+
 def _inert_children(value: InertValue) -> list[tuple[str, Value]]:
     found = [(f"(arg {index})", item) for index, item in enumerate(value.args)]
     if value.func is not None:
@@ -286,7 +296,7 @@ def _inert_children(value: InertValue) -> list[tuple[str, Value]]:
         attributes.add(id(mapping))
         found += [(label_of(key), item) for key, item in mapping.entries]
     for index, state in enumerate(value.states):
-        if id(state) not in attributes:
+        if id(state) not in attributes and not _is_slots_state(state):
             found.append((f"(state {index})", state))
     found += [(label_of(key), item) for key, item in value.entries]
     found += [(str(index), item) for index, item in enumerate(value.appended)]

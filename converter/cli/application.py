@@ -3,42 +3,94 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from converter._version import __version__
-from converter.cli.cmd_convert import cmd_convert
-from converter.cli.cmd_inspect import cmd_inspect
-from converter.cli.cmd_restore import cmd_restore
-from converter.cli.cmd_verify import cmd_verify
 from converter.cli.exit_codes import ExitCode, exit_code_of
 from converter.errors import DepickleError
-from converter.reporting.advice import advice_on
 from converter.reporting.terminal_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _EPILOG = """\b
 Exit codes:
-  0   done, nothing to report          11  could not tell (unreadable, over a limit)
-  1   failed (I/O, internal)           20  differs
-  2   wrong arguments
-  3   no input found
+  0   done, nothing to report          11  could not tell (unreadable, unknown code)
+  1   failed (I/O, internal)           12  suspicious
+  2   wrong arguments                  13  dangerous
+  3   no input found                   20  differs
+  4   refused by policy
 """
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+def _inspect() -> click.Command:
+    from converter.cli.cmd_inspect import cmd_inspect
+
+    return cmd_inspect
+
+
+def _convert() -> click.Command:
+    from converter.cli.cmd_convert import cmd_convert
+
+    return cmd_convert
+
+
+def _scan() -> click.Command:
+    from converter.cli.cmd_scan import cmd_scan
+
+    return cmd_scan
+
+
+def _verify() -> click.Command:
+    from converter.cli.cmd_verify import cmd_verify
+
+    return cmd_verify
+
+
+def _diff() -> click.Command:
+    from converter.cli.cmd_diff import cmd_diff
+
+    return cmd_diff
+
+
+def _restore() -> click.Command:
+    from converter.cli.cmd_restore import cmd_restore
+
+    return cmd_restore
+
+
+# Name → what imports the command: each brings only what it needs itself.
+_COMMANDS: Final[dict[str, Callable[[], click.Command]]] = {
+    "inspect": _inspect,
+    "scan": _scan,
+    "convert": _convert,
+    "verify": _verify,
+    "diff": _diff,
+    "restore": _restore,
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in alphabetical order."""
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None if there is no such command."""
+        load = _COMMANDS.get(cmd_name)
+        return super().get_command(ctx, cmd_name) if load is None else load()
+
+
+@click.group(
+    cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="depickle", message="%(prog)s %(version)s")
 def application() -> None:
     """PyTorch checkpoints to safetensors, without running the pickle inside."""
-
-
-application.add_command(cmd_inspect)
-application.add_command(cmd_convert)
-application.add_command(cmd_verify)
-application.add_command(cmd_restore)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -52,11 +104,7 @@ def run(arguments: Sequence[str]) -> int:
         print("depickle: interrupted", file=sys.stderr)
         return ExitCode.FAILED
     except DepickleError as error:
-        print(f"depickle: {printable(str(error))}", file=sys.stderr)
-        advice = advice_on(error)
-        if advice is not None:
-            print(f"  {advice}", file=sys.stderr)
-        return exit_code_of(error)
+        return _refused(error)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody left to tell.
         sys.stderr.close()
@@ -64,4 +112,22 @@ def run(arguments: Sequence[str]) -> int:
     except MemoryError:
         print("depickle: out of memory", file=sys.stderr)
         return ExitCode.FAILED
+    except OSError as error:
+        print(f"depickle: {printable(str(error))}", file=sys.stderr)
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 - a defect gets its sentence too, not a traceback
+        what = printable(f"{type(error).__name__}: {error}")
+        print(f"depickle: a defect of depickle itself, please report it: {what}", file=sys.stderr)
+        return ExitCode.FAILED
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _refused(error: DepickleError) -> int:
+    """Say why a command did not do what it was asked, and what might help."""
+    from converter.reporting.advice import advice_on
+
+    print(f"depickle: {printable(str(error))}", file=sys.stderr)
+    advice = advice_on(error)
+    if advice is not None:
+        print(f"  {advice}", file=sys.stderr)
+    return exit_code_of(error)

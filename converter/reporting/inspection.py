@@ -21,7 +21,6 @@ from converter.checkpoint.values import (
 )
 from converter.inert.nodes import ByteString, GlobalNode
 from converter.readers.class_sources import class_sources
-from converter.readers.module_printing import print_module
 from converter.reporting.documents import (
     ClassSourceLine,
     ComponentLine,
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 
 _MAX_VALUE_TEXT: Final = 100
 _MAX_VALUES: Final = 10_000
+_MAX_PATH_TEXT: Final = 1_000
 
 
 def inspection_report(
@@ -136,6 +136,8 @@ def _module_lines(checkpoint: Checkpoint) -> list[ModuleLine]:
         facts = component.module
         if facts is None:
             continue
+        from converter.readers.module_printing import print_module
+
         lines.append(
             ModuleLine(
                 component=component.name,
@@ -178,7 +180,10 @@ def value_lines(root: Value) -> list[ValueLine]:
         inside = _followed(value)
         if _is_empty_machinery(path, value):
             continue
-        if inside:
+        if inside and len(path) > _MAX_PATH_TEXT:
+            # Each level's path holds all those above it: deep nesting would cost their square.
+            lines.append(ValueLine(path=path, kind=kind_of(value), text="… nested deeper"))
+        elif inside:
             stack.extend((f"{path}.{label}" if path else label, v) for label, v in reversed(inside))
         else:
             lines.append(ValueLine(path=path, kind=kind_of(value), text=text_of(value)))

@@ -45,7 +45,9 @@ def sizes_of(node: Node, rebuilder: Rebuilder) -> tuple[int, ...]:
     """Return a size or stride: a tuple or list of ints, or a ``torch.Size`` call."""
     if isinstance(node, CallNode) and rebuilder.name_of(node.func) == ("torch", "Size"):
         items = rebuilder.items_of(node.args)
-        return sizes_of(items[0], rebuilder) if items else ()
+        if not items:
+            return ()
+        node = items[0]
     if not isinstance(node, (TupleNode, ListNode)):
         raise NotThisShapeError
     sizes = tuple(node.items)

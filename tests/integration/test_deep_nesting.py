@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.command import depickle
 from tests.support.pickles import tensor_opcodes, text, torch_zip
 

@@ -6,6 +6,7 @@ The verbs, all lazy until they are called::
     picture = converter.inspect("run.pth.tar")
     report = converter.convert("run.pth.tar", "run.safetensors")
     report = converter.verify("run.pth.tar", "run.safetensors")
+    report = converter.scan("run.pth.tar")
     report = converter.restore("run.safetensors", "again.pth")
 
 Nothing in a checkpoint is ever imported, called or evaluated by any of them.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         VerificationReport,
     )
     from converter.reporting.restoration import RestorationReport
+    from converter.reporting.scan_documents import ScanReport
     from converter.writing.options import WriteOptions
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "inspect",
     "open",
     "restore",
+    "scan",
     "verify",
     "verify_fingerprint",
 ]
@@ -155,6 +158,23 @@ def verify_fingerprint(
     from converter.reporting.fingerprints import fingerprint_report
 
     return fingerprint_report(path, fingerprint, progress, limits or DEFAULT_LIMITS)
+
+
+def scan(
+    *paths: str | PathLike[str], explained: bool = False, progress: Progress | None = None
+) -> ScanReport:
+    """Judge what loading files, and every file in folders, would do; no tensor is read.
+
+    Whatever is wrong with a file, it is in the report; a file that is missing is unreadable.
+
+    Args:
+        paths: files and folders.
+        explained: whether to tell the pickles as pseudo-code.
+        progress: told of bytes of files that are done.
+    """
+    from converter.reporting.scanning import scan_report_of
+
+    return scan_report_of(paths, explained=explained, progress=progress)
 
 
 def verify(

@@ -12,6 +12,7 @@
     │   └── HeaderError          … in a safetensors header
     ├── LimitError               a stated limit of `converter.limits` was reached
     ├── UnsupportedError         recognised, and not readable by this version
+    ├── RefusedError             a policy forbids what was asked for
     ├── PlanError                what was asked for cannot be written (names collide, …)
     └── SinkError                the output cannot be written (I/O, target exists)
 
@@ -131,6 +132,10 @@ class LimitError(FormatError):
 
 class UnsupportedError(FormatError):
     """The input is recognised, and this version cannot read it."""
+
+
+class RefusedError(DepickleError):
+    """A policy forbids what was asked for."""
 
 
 class PlanError(DepickleError):

@@ -8,6 +8,7 @@ from converter.errors import (
     DepickleError,
     FormatError,
     PlanError,
+    RefusedError,
     SourceNotFoundError,
 )
 
@@ -21,6 +22,8 @@ class ExitCode(IntEnum):
     NO_INPUT = 3
     REFUSED = 4
     UNREADABLE = 11
+    SUSPICIOUS = 12
+    DANGEROUS = 13
     DIFFERS = 20
 
 
@@ -30,6 +33,8 @@ def exit_code_of(error: DepickleError) -> ExitCode:
         return ExitCode.NO_INPUT
     if isinstance(error, FormatError):
         return ExitCode.UNREADABLE
+    if isinstance(error, RefusedError):
+        return ExitCode.REFUSED
     if isinstance(error, PlanError):
         return ExitCode.USAGE
     return ExitCode.FAILED

@@ -17,6 +17,8 @@ import msgspec
 
 from converter.checkpoint.document_types import CheckpointDocument
 from converter.checkpoint.tree_types import PairForm, TextForm, ValueForm
+from converter.reporting.scan_documents import ScanReport
+from converter.reporting.scan_example import SCAN_EXAMPLE
 from converter.reporting.schema_examples import CHECKPOINT_EXAMPLE
 
 if TYPE_CHECKING:
@@ -60,6 +62,13 @@ DOCUMENTS: Final = (
         "it beside them in safetensors: names, order, types, sharing, and every other value.",
         examples=(CHECKPOINT_EXAMPLE,),
         parts=(ValueForm, TextForm, PairForm),
+    ),
+    DocumentSchema(
+        "scan-report-v1",
+        ScanReport,
+        "What loading some checkpoints would do: a verdict for each file, and every finding it "
+        "rests on with its place, as `depickle scan --format json` prints it.",
+        examples=(SCAN_EXAMPLE,),
     ),
 )
 """Every document that has a schema."""

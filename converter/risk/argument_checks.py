@@ -1,0 +1,105 @@
+"""Checks of arguments: names that are safe with some arguments and not with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from converter.inert.nodes import ByteString, CallNode, GlobalNode, Node, TupleNode
+
+if TYPE_CHECKING:
+    from converter.risk.name_uses import KnownName
+
+# What text can be encoded with in a pickle that Python writes: copyreg and pickle.save_bytes.
+_CODECS: Final = frozenset({"latin1", "latin-1", "utf-8", "utf8", "ascii", "iso-8859-1"})
+_SINGLETONS: Final = frozenset({"Ellipsis", "NotImplemented"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why arguments are not the ones that are safe.
+
+    Attributes:
+        reason: as part of a sentence.
+        executes: whether code of the file's choice may run.
+        rule: the rule that has to say so.
+    """
+
+    reason: str
+    executes: bool = False
+    rule: str = "unsafe-use"
+
+
+NameOf = Callable[[Node], "KnownName | None"]
+
+
+def fault_of(check: str | None, call: CallNode, name_of: NameOf) -> Fault | None:
+    """Return what is wrong with the arguments of a call, or None."""
+    if check is None:
+        return None
+    if not isinstance(call.args, TupleNode):
+        return Fault("its arguments are no tuple")
+    return _CHECKS[check](call, call.args.items, name_of)
+
+
+def literal(node: Node) -> bytes | None:
+    """Return the bytes that a node is, or that text and codec make; None for anything else."""
+    if isinstance(node, bytes):
+        return bytes(node)
+    if isinstance(node, CallNode) and isinstance(node.args, TupleNode):
+        items = node.args.items
+        named = isinstance(node.func, GlobalNode) and node.func.name == "encode"
+        if named and len(items) == 2 and type(items[0]) is str and _text(items[1]) in _CODECS:
+            try:
+                return items[0].encode(_text(items[1]))
+            except UnicodeEncodeError:
+                return None
+    return None
+
+
+def _text(node: Node) -> str:
+    if type(node) is ByteString:
+        return node.decode("latin-1")
+    return node if type(node) is str else ""
+
+
+def _codec(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    fits = len(items) == 2 and type(items[0]) is str and _text(items[1]) in _CODECS
+    return None if fits else Fault("it encodes with something else than a codec of text")
+
+
+def _stream(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    if len(items) == 1 and literal(items[0]) is not None:
+        return None
+    return Fault("it loads bytes that are computed", executes=True, rule="nested-pickle")
+
+
+def _attribute(_: CallNode, items: list[Node], name_of: NameOf) -> Fault | None:
+    """Judge ``getattr(object, "name")``: the method of an object is how hooks are saved."""
+    if len(items) != 2 or type(items[1]) is not str:
+        return Fault("the attribute is computed", executes=True, rule="computed-name")
+    if items[1].startswith("__") or "." in items[1]:
+        return Fault(f"it reads the attribute {items[1][:80]!r}", executes=True)
+    if isinstance(items[0], CallNode):
+        owner = name_of(items[0].func)
+        # A method of an unknown class is as unknown as the class, which is told by itself.
+        if owner is not None and (owner.row is None or "object" in owner.row.uses):
+            return None
+    return Fault(f"it reads the attribute {items[1][:80]!r} of a value")
+
+
+def _singleton(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    if len(items) == 1:
+        node = items[0]
+        if node is None or (isinstance(node, GlobalNode) and node.name in _SINGLETONS):
+            return None
+    return Fault("it is called for more than the type of a singleton")
+
+
+_CHECKS: Final = {
+    "codec": _codec,
+    "stream": _stream,
+    "attribute": _attribute,
+    "singleton": _singleton,
+}

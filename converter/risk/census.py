@@ -1,0 +1,109 @@
+"""Counts the opcodes of a pickle without executing them: a lexer, and no second machine.
+
+It follows the bytes only; what an opcode does is `converter.inert.machine`'s to know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from converter.inert.opcodes import OPCODES, Argument
+from converter.risk.facts import Census
+
+if TYPE_CHECKING:
+    from converter.byteio.source import ByteSource
+
+# Memo indexes beyond all those written so far, and this many more, are no pickler's.
+_FAR: Final = 100_000
+_PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE = 0x70, 0x71, 0x72, 0x94
+_PUTS: Final = frozenset({_PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE})
+_LONGS: Final = frozenset({0x8A, 0x8B})
+_LINES: Final = {Argument.LINE: 1, Argument.LINE_PAIR: 2}
+_COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.COUNTED_8})
+_MAX_DIGITS: Final = 20
+
+
+def _table() -> tuple[list[int], list[int], list[int]]:
+    """Return by byte: the fixed width, whether a length stands there, and lines that follow."""
+    width, counted, lines = [-1] * 256, [0] * 256, [0] * 256
+    for opcode in OPCODES:
+        width[opcode.byte] = opcode.argument.fixed_nbytes
+        counted[opcode.byte] = int(opcode.argument in _COUNTED)
+        lines[opcode.byte] = _LINES.get(opcode.argument, 0)
+    return width, counted, lines
+
+
+_WIDTH, _COUNTS, _LINE_COUNT = _table()
+
+
+class _Memo:
+    """Which memo entries are written."""
+
+    def __init__(self) -> None:
+        self.written: set[int] = set()
+        self.highest: int | None = None
+        self.rewritten: int | None = None
+        self.far: int | None = None
+
+    def put(self, index: int, offset: int) -> None:
+        if index in self.written:
+            if self.rewritten is None:
+                self.rewritten = offset
+            return
+        if index > len(self.written) + _FAR and self.far is None:
+            self.far = offset
+        self.written.add(index)
+        if self.highest is None or index > self.highest:
+            self.highest = index
+
+
+def census_of(source: ByteSource, start: int, stop: int) -> Census:
+    """Count the opcodes from `start` to `stop`, as far as the bytes are opcodes.
+
+    Raises:
+        SourceError: the source cannot be read.
+    """
+    data = source.read_at(start, stop - start)
+    memo = _Memo()
+    kinds = bytearray(256)
+    longest = 0
+    position, end = 0, len(data)
+    while position < end:
+        byte = data[position]
+        width = _WIDTH[byte]
+        if width < 0:
+            break
+        kinds[byte] = 1
+        operand = position + 1
+        position = operand + width
+        if _COUNTS[byte]:
+            nbytes = int.from_bytes(data[operand:position], "little")
+            position += nbytes
+            if byte in _LONGS:
+                longest = max(longest, nbytes)
+        elif _LINE_COUNT[byte]:
+            for _ in range(_LINE_COUNT[byte]):
+                newline = data.find(b"\n", position)
+                position = end if newline < 0 else newline + 1
+        if byte in _PUTS:
+            memo.put(_index(data, byte, operand, position, memo), start + operand - 1)
+    return Census(
+        opcodes=frozenset(byte for byte in range(256) if kinds[byte]),
+        highest_put=memo.highest,
+        puts=len(memo.written),
+        rewritten=memo.rewritten,
+        far_put=memo.far,
+        longest_long=longest,
+    )
+
+
+def _index(data: bytes, byte: int, operand: int, position: int, memo: _Memo) -> int:
+    """Return the memo index that an opcode writes; 0 for one that is no number."""
+    if byte == _MEMOIZE:
+        return len(memo.written)
+    if byte != _PUT:
+        return int.from_bytes(data[operand:position], "little")
+    digits = data[operand : position - 1].strip()
+    if not digits.isdigit() or len(digits) > _MAX_DIGITS:
+        return len(memo.written) + _FAR + 1
+    return int(digits)

@@ -1,0 +1,282 @@
+"""Takes archives apart: every record that is a pickle, an archive, or begins like one.
+
+Storages are not read: of a record that should hold numbers only as much is looked at as makes
+sense as a pickle, a few hundred bytes where it makes none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from converter.anomaly import Anomaly
+from converter.byteio.source import WindowSource
+from converter.containers.detection import detect
+from converter.containers.tar_archive import read_tar
+from converter.containers.zip_archive import check_crc, read_zip
+from converter.errors import ContainerError, DepickleError
+from converter.readers.broken_zip import read_truncated_zip
+from converter.readers.torch_legacy import blob_opener
+from converter.readers.torch_tar import read_torch_tar
+from converter.readers.torch_zip import root_of
+from converter.readers.zip_kinds import kind_of_zip
+from converter.risk.facts import ArchiveFacts, CodeText, Context, Origin
+from converter.risk.finding import Skipped
+from converter.risk.gathering.streams import take_legacy, take_rest, take_suspected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converter.byteio.source import ByteSource
+    from converter.containers.records import Archive, Record
+    from converter.risk.gathering.collector import Collector, Place
+
+_PICKLE_ENDINGS: Final = (".pkl", ".pickle", ".debug_pkl", ".joblib")
+_STORAGE_FOLDERS: Final = ("data", "tensors", "constants", ".data", "weights", "xl")
+_CODE_ENDING: Final = ".py"
+# Kinds of archives in which pickles are at home under more names than torch.save's.
+_CONTEXTS: Final = {
+    "torchscript": Context.TORCHSCRIPT,
+    "torchscript_json": Context.TORCHSCRIPT,
+    "torch_package": Context.PACKAGE,
+}
+# What the head of a record shows when it is a container of its own.
+_CONTAINERS: Final = frozenset(
+    {"zip", "torch_legacy", "tar", "npy", "gzip", "bzip2", "xz", "seven_zip", "zstd"}
+)
+_MAX_PARTS: Final = 10_000
+_MAX_ARCHIVE_NAMES: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """An archive and what is known of it.
+
+    Attributes:
+        source: its bytes.
+        archive: its records.
+        kind: its kind.
+        in_a_row: whether other archives stand in the same file.
+    """
+
+    source: ByteSource
+    archive: Archive
+    kind: str
+    in_a_row: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return the kind of container that is told."""
+        return "archives_in_a_row" if self.in_a_row else self.kind
+
+
+def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take every record of a zip archive; of archives in a row, those of each."""
+    try:
+        archive = read_zip(source, found.limits)
+    except ContainerError:
+        _take_truncated(found, source, place)
+        raise
+    parts = _parts(found, source, archive)
+    for number, part in enumerate(parts):
+        kind = kind_of_zip(part).name
+        if len(parts) > 1 and kind == "distcp":
+            kind = "torch_save"
+        here = place if number == 0 else place.inside(f"archive {number} from the end")
+        in_a_row = len(parts) > 1
+        _take_archive(found, _Listed(source, part, kind, in_a_row=in_a_row), here)
+
+
+def _take_truncated(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take the pickle at the start of an archive without a directory."""
+    opened = read_truncated_zip(source, found.limits)
+    for name, graph in opened.graphs:
+        found.keep(graph, source.nbytes, place.inside(name, context=Context.TORCH))
+
+
+def _parts(found: Collector, source: ByteSource, archive: Archive) -> list[Archive]:
+    """Return the archive, and those that stand before it in the same file, the last one first."""
+    parts = [archive]
+    while len(parts) < _MAX_PARTS:
+        offsets = [record.header_offset for record in parts[-1].records if record.header_offset]
+        zero = any(record.header_offset == 0 for record in parts[-1].records)
+        if zero or not offsets or min(offsets) <= 0:
+            break
+        window = WindowSource(source, 0, min(offsets), source.name)
+        if detect(window).kind != "zip":
+            break
+        try:
+            parts.append(read_zip(window, found.limits))
+        except DepickleError:
+            break
+    return parts
+
+
+def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
+    records = listed.archive.records
+    names = tuple(record.name for record in records[:_MAX_ARCHIVE_NAMES])
+    found.archives.append(ArchiveFacts(place.record, listed.label, place.level, names))
+    for anomaly in listed.archive.anomalies:
+        found.note(anomaly, place, listed.label)
+    context = _CONTEXTS.get(listed.kind, Context.TORCH)
+    storages = _storages(listed.archive)
+    peeked = nbytes = 0
+    for record in records:
+        if record.is_folder and record.nbytes == 0:
+            continue
+        here = place.inside(record.name, level=place.level + 1, context=context, storages=storages)
+        if not _take_record(found, listed, record, here):
+            peeked += 1
+            nbytes += record.nbytes
+    if peeked:
+        what = f"{peeked} records of {nbytes} bytes"
+        reason = "they begin with nothing that is a pickle or an archive; the rest is not read"
+        found.skipped.append(Skipped(what, reason, place.at(0)))
+
+
+def _storages(archive: Archive) -> Mapping[str, int]:
+    """Return storage key → bytes, for the folders that torch.save uses."""
+    root = root_of(archive)
+    sizes: dict[str, int] = {}
+    for folder in ("data", "tensors"):
+        prefix = f"{root}/{folder}/"
+        for record in archive.records:
+            if record.name.startswith(prefix):
+                sizes.setdefault(record.name[len(prefix) :], record.nbytes)
+    return sizes
+
+
+def _take_record(found: Collector, listed: _Listed, record: Record, place: Place) -> bool:
+    """Take one record; return whether it was more than numbers or text."""
+    data = record.data
+    if record.problem is not None:
+        stored = _stored(listed, record)
+        if stored is None:
+            found.fail(record.problem, place, 0)
+            return True
+        data = stored
+        text = "the record is said to be unreadable, and its stored bytes can be read"
+        found.note(Anomaly("record_readable_all_the_same", text), place, listed.kind)
+    name = record.name.lower()
+    if name.endswith(_PICKLE_ENDINGS) and data.nbytes:
+        _note_growth(found, listed, record, place)
+        found.enter(data, replace(place, origin=_origin(listed, record)))
+        _check_crc(found, record, place, listed.kind)
+        return True
+    if name.endswith(_CODE_ENDING):
+        nbytes = min(data.nbytes, found.scan_limits.max_code_bytes)
+        text = data.read_at(0, nbytes).decode("utf-8", "backslashreplace")
+        found.codes.append(CodeText(place.record or record.name, text))
+    hidden = Origin.HIDDEN if listed.kind == "torch_save" else Origin.MAIN
+    if not _peek(found, data, replace(place, origin=hidden), expected=not _is_storage(record)):
+        return False
+    _check_crc(found, record, place, listed.kind)
+    return True
+
+
+def _note_growth(found: Collector, listed: _Listed, record: Record, place: Place) -> None:
+    """Note a pickle that unpacks to far more than a pickle's text and numbers ever do."""
+    packed = record.stored_nbytes or 0
+    if record.compressed and record.nbytes > max(_TIGHT_NBYTES, _TIGHT_RATIO * packed):
+        detail = f"{packed} bytes unpack to {record.nbytes}"
+        found.note(Anomaly("pickle_packed_tightly", detail), place, listed.kind)
+
+
+def _origin(listed: _Listed, record: Record) -> Origin:
+    """Return whether a loader of this kind of archive looks for a pickle under this name."""
+    if listed.kind != "torch_save":
+        return Origin.MAIN
+    main = f"{root_of(listed.archive)}/data.pkl".lower()
+    return Origin.MAIN if record.name.lower() == main else Origin.HIDDEN
+
+
+def _stored(listed: _Listed, record: Record) -> ByteSource | None:
+    """Return the stored bytes of a record that is marked as unreadable, if they are a pickle."""
+    if record.offset is None or not record.stored_nbytes:
+        return None
+    if record.offset + record.stored_nbytes > listed.source.nbytes:
+        return None
+    window = WindowSource(listed.source, record.offset, record.stored_nbytes, record.name)
+    return window if detect(window).kind in {"pickle", "torch_legacy"} else None
+
+
+def _peek(found: Collector, data: ByteSource, place: Place, *, expected: bool) -> bool:
+    """Look at the start of a record that should hold no pickle; return whether it does."""
+    if data.nbytes == 0:
+        return False
+    before = len(found.pickles), len(found.archives)
+    head = WindowSource(data, 0, min(found.scan_limits.peek_bytes, data.nbytes), data.name)
+    claim = detect(head).claims[0]
+    if claim.kind in _CONTAINERS and claim.strong and claim.offset in _HEAD_OFFSETS:
+        if claim.kind == "torch_legacy":
+            take_legacy(found, data, place)
+        else:
+            found.enter(data, replace(place, expected=expected))
+    else:
+        take_suspected(found, data, place)
+    return (len(found.pickles), len(found.archives)) != before
+
+
+def _is_storage(record: Record) -> bool:
+    return any(part in _STORAGE_FOLDERS for part in record.name.split("/")[:-1])
+
+
+def _check_crc(found: Collector, record: Record, place: Place, kind: str) -> None:
+    """Compare the checksum of a record that was read whole anyway."""
+    if record.problem is not None or record.nbytes > found.scan_limits.max_census_bytes:
+        return
+    try:
+        anomaly = check_crc(record, found.limits)
+    except DepickleError as error:
+        found.fail(error, place)
+        return
+    if anomaly is not None:
+        found.note(replace(anomaly, record=None), place, kind)
+
+
+def take_tar(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take every regular file of a tar archive."""
+    archive = read_tar(source, found.limits)
+    names = tuple(record.name for record in archive.records[:_MAX_ARCHIVE_NAMES])
+    torch = set(names).issuperset(_TORCH_MEMBERS)
+    kind = "torch_tar" if torch else "tar"
+    found.archives.append(ArchiveFacts(place.record, kind, place.level, names))
+    for anomaly in archive.anomalies:
+        found.note(anomaly, place, kind)
+    if torch:
+        _take_torch_tar(found, source, place)
+    context = Context.TORCH if torch else Context.PLAIN
+    for record in archive.records:
+        here = place.inside(record.name, level=place.level + 1, context=context)
+        if record.problem is not None:
+            found.fail(record.problem, here, 0)
+        elif not torch or record.name not in _MIXED_MEMBERS:
+            found.enter(record.data, replace(here, expected=not torch or record.name == "pickle"))
+
+
+def _take_torch_tar(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take the pickles of torch's oldest layout between which raw numbers stand."""
+    opened = read_torch_tar(source, found.limits, blob_opener(found.limits))
+    last: dict[str, int] = {}
+    data = {record.name: record.data for record in read_tar(source, found.limits).records}
+    for label, graph in opened.graphs:
+        member = label.partition(" at ")[0]
+        if member in _MIXED_MEMBERS:
+            here = place.inside(label, level=place.level + 1, context=Context.TORCH)
+            found.keep(graph, source.nbytes, here)
+            last[member] = graph.stop
+    if opened.error is not None:
+        found.fail(opened.error, place)
+        for member in _MIXED_MEMBERS:
+            here = place.inside(member, level=place.level + 1, context=Context.TORCH)
+            hidden = replace(here, origin=Origin.HIDDEN, expected=False)
+            if member in data:
+                take_rest(found, data[member], hidden, last.get(member, 0))
+
+
+_TIGHT_NBYTES: Final = 1 << 20
+_TIGHT_RATIO: Final = 100
+_HEAD_OFFSETS: Final = (0, 257)
+_TORCH_MEMBERS: Final = ("storages", "tensors", "pickle")
+# Members in which pickles and raw numbers take turns.
+_MIXED_MEMBERS: Final = ("storages", "tensors")

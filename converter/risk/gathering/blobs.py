@@ -1,0 +1,163 @@
+"""Looks into the byte strings of a pickle: pickles in pickles, plain, packed or in base64."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from converter.byteio.decompressed import decompress
+from converter.byteio.source import MemorySource
+from converter.containers.detection import detect
+from converter.errors import DepickleError
+from converter.inert.machine import read_graph
+from converter.inert.names import canonical_name
+from converter.inert.nodes import GlobalNode, TupleNode
+from converter.risk.argument_checks import literal
+from converter.risk.facts import Origin
+from converter.risk.gathering.streams import says_something, take_pickle
+from converter.risk.known_names import safe_name
+from converter.risk.strings import SHORTEST_BASE64
+from converter.risk.survey import Blob, iter_strings
+
+if TYPE_CHECKING:
+    from converter.byteio.source import ByteSource
+    from converter.inert.nodes import Node
+    from converter.risk.facts import PickleFacts
+    from converter.risk.gathering.collector import Collector, Place
+
+_BASE64_WHOLE: Final = re.compile(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
+_LOADS: Final = ("torch.storage", "_load_from_bytes")
+_PACKED: Final = frozenset({"gzip", "bzip2", "xz", "zlib"})
+_MAX_ARGUMENT_NODES: Final = 200
+
+
+def take_blobs(found: Collector, facts: PickleFacts, place: Place) -> None:
+    """Take the pickles in the strings of a pickle."""
+    count = 0
+    reached, seen = _arguments(facts)
+    for blob in [*reached, *facts.survey.blobs]:
+        if id(blob.value) in seen:
+            continue
+        seen.add(id(blob.value))
+        count += 1
+        if count > found.scan_limits.max_blobs:
+            found.fail(_too_many(found.scan_limits.max_blobs), place)
+            return
+        _take(found, facts, blob, place, how=reached.get(blob, ""))
+
+
+def _too_many(most: int) -> DepickleError:
+    return DepickleError(f"more than {most} strings that may hold pickles")
+
+
+def _arguments(facts: PickleFacts) -> tuple[dict[Blob, str], set[int]]:
+    """Return the strings that are handed to a call which is not known to be harmless.
+
+    With them, the identities of texts that stand for bytes already listed.
+    """
+    reached: dict[Blob, str] = {}
+    seen: set[int] = set()
+    protocol = facts.graph.protocol
+    for call in facts.graph.calls:
+        name = _name_of(call.func, protocol)
+        if name == _LOADS:
+            items = call.args.items if isinstance(call.args, TupleNode) else []
+            raw = literal(items[0]) if items else None
+            if raw is not None:
+                reached[Blob(raw, call)] = "argument of torch.storage._load_from_bytes"
+                seen.update(id(text.value) for text in iter_strings(items[0], _MAX_ARGUMENT_NODES))
+        elif name is None or safe_name(*name) is None:
+            shown = ".".join(name) if name else "something computed"
+            for blob in iter_strings(call, _MAX_ARGUMENT_NODES):
+                reached.setdefault(blob, f"argument of {shown}")
+    return reached, seen
+
+
+def _name_of(node: Node, protocol: int | None) -> tuple[str, str] | None:
+    if isinstance(node, GlobalNode):
+        return canonical_name(node.module, node.name, protocol)
+    return None
+
+
+def _take(found: Collector, facts: PickleFacts, blob: Blob, place: Place, *, how: str) -> None:
+    """Take one string, in every form in which it may be a pickle."""
+    offset = getattr(blob.holder, "offset", facts.graph.start)
+    stream = how.endswith("_load_from_bytes")
+    inner = place.inside(
+        f"bytes at {offset}",
+        level=place.level + 1,
+        origin=Origin.NESTED if not stream else place.origin,
+        expected=stream,
+        reached=how,
+        parent_offset=offset,
+        storages={},
+    )
+    for raw, label in _forms(blob.value):
+        here = inner if not label else replace(inner, record=f"{inner.record} ({label})")
+        source = MemorySource(raw, here.record or "bytes")
+        if stream:
+            found.enter(source, here)
+            return
+        if _is_container(source) and found.scan_limits.max_levels >= here.level:
+            _unpack(found, source, here)
+        else:
+            _take_plain(found, source, here)
+
+
+def _forms(value: str | bytes) -> list[tuple[bytes, str]]:
+    """Return the bytes that a string may stand for."""
+    forms = []
+    if isinstance(value, bytes):
+        forms.append((bytes(value), ""))
+    elif not value.isascii():
+        try:
+            return [(value.encode("latin-1"), "")]
+        except UnicodeEncodeError:
+            return []
+    else:
+        forms.append((value.encode("ascii"), ""))
+    raw = forms[0][0]
+    if len(raw) >= SHORTEST_BASE64 and _BASE64_WHOLE.fullmatch(raw):
+        try:
+            forms.append((base64.b64decode(raw.translate(_TO_STANDARD)), "base64"))
+        except (binascii.Error, ValueError):
+            return forms
+    return forms
+
+
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+
+
+def _is_container(source: ByteSource) -> bool:
+    return detect(source).kind in {*_PACKED, "zip", "tar", "torch_legacy", "npy"}
+
+
+def _unpack(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take a compressed string, or one that is an archive."""
+    kind = detect(source).kind
+    if kind not in _PACKED:
+        found.enter(source, replace(place, expected=kind == "torch_legacy"))
+        return
+    limits = replace(found.limits, max_decompressed_bytes=found.scan_limits.max_blob_bytes)
+    try:
+        inner = decompress(source, kind, limits).data
+    except DepickleError:
+        return  # it only looked compressed
+    here = replace(place, record=f"{place.record} ({kind})", level=place.level + 1)
+    if _is_container(inner):
+        found.enter(inner, here)
+    else:
+        _take_plain(found, inner, here)
+
+
+def _take_plain(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take bytes as a pickle, if they name or call something as one."""
+    if source.nbytes == 0:
+        return
+    graph = read_graph(source, limits=found.scan_limits.peeking(found.limits))
+    named = bool(graph.globals) and says_something(graph)
+    if named or (graph.error is None and graph.protocol is not None and graph.opcode_count > 2):
+        take_pickle(found, source, replace(place, expected=graph.error is None))

@@ -1,0 +1,180 @@
+"""What is found while an input is taken apart, and where in it we are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from converter.errors import DepickleError, FormatError, LimitError
+from converter.inert.machine import read_graph
+from converter.risk.census import census_of
+from converter.risk.facts import (
+    ArchiveFacts,
+    Census,
+    CodeText,
+    Context,
+    Origin,
+    PickleFacts,
+    PlacedAnomaly,
+)
+from converter.risk.finding import CouldNotTell, Location, Skipped
+from converter.risk.strings import is_blob
+from converter.risk.survey import survey_of
+
+if TYPE_CHECKING:
+    from converter.anomaly import Anomaly
+    from converter.byteio.source import ByteSource
+    from converter.containers.detection import Claim
+    from converter.inert.nodes import Graph
+    from converter.limits import Limits
+    from converter.readers.joblib_file import RawArrays
+    from converter.risk.scan_limits import ScanLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where we are.
+
+    Attributes:
+        record: the record, with what it is nested in; None for the file itself.
+        level: containers, compressed files and blobs around it.
+        origin: how pickles found here were found.
+        context: whose loader reads them.
+        expected: whether what is here claims to be what it is read as: only then is it worth a
+            word that it cannot be read.
+        reached: of bytes inside a pickle, how they are reached.
+        parent_offset: of bytes inside a pickle, where they stand.
+        storages: storage key → bytes of its record.
+    """
+
+    record: str | None = None
+    level: int = 0
+    origin: Origin = Origin.MAIN
+    context: Context = Context.PLAIN
+    expected: bool = True
+    reached: str = ""
+    parent_offset: int | None = None
+    storages: Mapping[str, int] = field(default_factory=dict)
+
+    def inside(self, name: str, **changes: object) -> Place:
+        """Return the place of something inside this one."""
+        record = f"{self.record}!{name}" if self.record else name
+        return replace(self, record=record, **changes)  # type: ignore[arg-type]
+
+    def at(self, offset: int) -> Location:
+        """Return a location in this record."""
+        return Location(self.record, max(0, offset))
+
+
+@dataclass(slots=True)
+class Collector:
+    """The facts of one input, as they come.
+
+    Attributes:
+        limits: caps on what parsers do.
+        scan_limits: caps on what is followed.
+        descend: takes a source apart by its kind.
+        take_blobs: looks into the byte strings of a pickle.
+    """
+
+    limits: Limits
+    scan_limits: ScanLimits
+    descend: Callable[[Collector, ByteSource, Place], None]
+    take_blobs: Callable[[Collector, PickleFacts, Place], None]
+    claims: list[Claim] = field(default_factory=list)
+    pickles: list[PickleFacts] = field(default_factory=list)
+    archives: list[ArchiveFacts] = field(default_factory=list)
+    anomalies: list[PlacedAnomaly] = field(default_factory=list)
+    codes: list[CodeText] = field(default_factory=list)
+    unread: list[CouldNotTell] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def enter(self, source: ByteSource, place: Place) -> None:
+        """Take apart what is nested at `place`, unless it is nested too deeply."""
+        most = self.scan_limits.max_levels
+        if place.level > most:
+            found = CouldNotTell(f"more than {most} levels", place.at(0), "max_levels")
+            self.unread.append(found)
+            return
+        try:
+            self.descend(self, source, place)
+        except DepickleError as error:
+            self.fail(error, place)
+
+    def fail(self, error: DepickleError, place: Place, offset: int | None = None) -> None:
+        """Note that something could not be read, where it claimed to be readable."""
+        if not place.expected:
+            return
+        if offset is None:
+            offset = (error.offset or 0) if isinstance(error, FormatError) else 0
+        record = place.record
+        if isinstance(error, FormatError) and error.record and record is None:
+            record = error.record
+        limit = error.limit if isinstance(error, LimitError) else None
+        what = str(error) if not isinstance(error, FormatError) else _sentence(error)
+        code = error.code if isinstance(error, FormatError) else None
+        self.unread.append(CouldNotTell(what, Location(record, max(0, offset)), limit, code))
+
+    def note(self, anomaly: Anomaly, place: Place, kind: str = "") -> None:
+        """Keep what a parser noticed."""
+        self.anomalies.append(PlacedAnomaly(anomaly, place.record, kind))
+
+    def is_full(self) -> bool:
+        """Return whether no more pickles are taken, saying so once."""
+        most = self.scan_limits.max_pickles
+        if len(self.pickles) == most:
+            found = CouldNotTell(f"more than {most} pickles", Location(None, 0), "max_pickles")
+            if found not in self.unread:
+                self.unread.append(found)
+        return len(self.pickles) >= most
+
+    def read(
+        self,
+        source: ByteSource,
+        place: Place,
+        *,
+        start: int = 0,
+        arrays: RawArrays | None = None,
+    ) -> Graph:
+        """Read the pickle at `start` and keep it; what it holds is looked into as well."""
+        limits = self.limits
+        if not place.expected:
+            limits = self.scan_limits.peeking(limits)
+        after_build = None if arrays is None else arrays.after_build
+        graph = read_graph(source, start=start, limits=limits, after_build=after_build)
+        census = None
+        nbytes = graph.stop - start
+        if not (arrays and arrays.count) and 0 < nbytes <= self.scan_limits.max_census_bytes:
+            census = census_of(source, start, min(graph.stop, source.nbytes))
+        self.keep(graph, source.nbytes, place, census)
+        return graph
+
+    def keep(self, graph: Graph, nbytes: int, place: Place, census: Census | None = None) -> None:
+        """Keep a pickle that was read."""
+        if self.is_full():
+            return
+        facts = PickleFacts(
+            record=place.record,
+            graph=graph,
+            survey=survey_of(graph, is_blob),
+            nbytes=nbytes,
+            origin=place.origin,
+            context=place.context,
+            reached=place.reached,
+            parent_offset=place.parent_offset,
+            storages=place.storages,
+            census=census,
+        )
+        self.pickles.append(facts)
+        self.take_blobs(self, facts, place)
+
+
+def _sentence(error: FormatError) -> str:
+    """Return an error without the place, which is told apart."""
+    parts = [error.what]
+    if error.expected:
+        parts.append(f"expected {error.expected}")
+    if error.found:
+        parts.append(f"found {error.found}")
+    return ", ".join(parts) if len(parts) > 1 else error.what

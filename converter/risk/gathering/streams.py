@@ -1,0 +1,199 @@
+"""Pickles in a row: plain ones, legacy streams of torch, joblib's, and those behind STOP."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from converter.anomaly import Anomaly
+from converter.errors import LimitError
+from converter.inert.machine import read_graph
+from converter.inert.nodes import ByteString, ListNode
+from converter.readers.joblib_file import RawArrays
+from converter.readers.numpy_files import read_header
+from converter.readers.persistent_storages import claimed_storages
+from converter.readers.raw_arrays import has_objects, nbytes_of
+from converter.risk.facts import Context, Origin
+
+if TYPE_CHECKING:
+    from converter.byteio.source import ByteSource
+    from converter.inert.nodes import Graph
+    from converter.risk.gathering.collector import Collector, Place
+
+# What the five pickles of a legacy stream are.
+_LEGACY: Final = ("magic number", "protocol version", "system information", "object", "keys")
+_COUNT: Final = struct.Struct("<q")
+_PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
+_NO_PADDING: Final = re.compile(rb"[^\0 \t\r\n]")
+_SEARCHED_NBYTES: Final = 1 << 16
+# Storage bytes behind a broken legacy stream may be many; this much of them is searched.
+_MAX_SEARCHED_NBYTES: Final = 1 << 24
+
+
+def take_pickle(found: Collector, source: ByteSource, place: Place, *, start: int = 0) -> None:
+    """Take a plain pickle, or a joblib file, and whatever follows it."""
+    arrays = RawArrays(source, found.limits)
+    graph = found.read(source, place, start=start, arrays=arrays)
+    for label, nested in arrays.nested:
+        found.keep(nested, source.nbytes, place.inside(label))
+    if arrays.count:
+        # A loader that does not know joblib takes the elements for opcodes.
+        plain = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
+        found.keep(plain, source.nbytes, replace(place, origin=Origin.ALTERNATIVE, expected=False))
+    if graph.error is None:
+        take_rest(found, source, place, graph.stop)
+
+
+def take_legacy(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take the five pickles of a legacy stream, step over its storages, and take what follows."""
+    place = replace(place, context=Context.TORCH)
+    position = 0
+    graphs: list[Graph] = []
+    for label in _LEGACY:
+        if position >= source.nbytes:
+            break
+        here = place.inside(label) if place.record else replace(place, record=label)
+        graph = found.read(source, here, start=position)
+        graphs.append(graph)
+        if graph.error is not None:
+            return
+        position = graph.stop
+    if len(graphs) == len(_LEGACY):
+        position = _storages_stop(found, source, graphs[3], graphs[4])
+    take_rest(found, source, place, position)
+
+
+def _storages_stop(found: Collector, source: ByteSource, main: Graph, keys: Graph) -> int:
+    """Return where the storages end, as far as they can be told apart."""
+    position = keys.stop
+    claims = claimed_storages(main, found.limits)
+    for key in keys.root.items if isinstance(keys.root, ListNode) else []:
+        text = key.decode("latin-1") if isinstance(key, ByteString) else key
+        claim = claims.get(text) if isinstance(text, str) else None
+        if claim is None or position + _COUNT.size > source.nbytes:
+            return position
+        (count,) = _COUNT.unpack(source.read_at(position, _COUNT.size))
+        nbytes = count * (claim.dtype.itemsize if claim.dtype else 1)
+        if count < 0 or position + _COUNT.size + nbytes > source.nbytes:
+            return position
+        position += _COUNT.size + nbytes
+    return position
+
+
+def take_npy(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take the pickle of an array of objects, and one that stands where numbers should."""
+    header, start = read_header(source, found.limits)
+    if has_objects(header.description):
+        found.note(Anomaly("npy_objects", "the elements are a pickle", start), place, "npy")
+        take_pickle(found, source, place, start=start)
+        return
+    hidden = replace(place, origin=Origin.HIDDEN, expected=False)
+    _take_suspected(found, source, hidden, start)
+    stop = start + nbytes_of(header.description, header.shape, found.limits)
+    if stop < source.nbytes:
+        take_rest(found, source, hidden, stop)
+
+
+def take_rest(found: Collector, source: ByteSource, place: Place, stop: int) -> None:
+    """Take every pickle behind `stop` and note what else stands there."""
+    position = _find(source, _NO_PADDING, stop)
+    if position is None:
+        if stop < source.nbytes:
+            detail = f"{source.nbytes - stop} bytes of padding follow the end"
+            found.note(Anomaly("padding_after_stop", detail, stop), place)
+        return
+    detail = f"{source.nbytes - stop} bytes follow the end"
+    found.note(Anomaly("data_after_stop", detail, position), place)
+    stacked = replace(
+        place, origin=Origin.HIDDEN if place.origin is Origin.HIDDEN else Origin.STACKED
+    )
+    _take_stacked(found, source, stacked, position)
+
+
+def _take_stacked(found: Collector, source: ByteSource, place: Place, position: int) -> None:
+    """Take the pickles from `position` on: right behind another, or behind PROTO anywhere."""
+    peeking = found.scan_limits.peeking(found.limits)
+    following: int | None = position
+    last = position + _MAX_SEARCHED_NBYTES
+    for _ in range(found.limits.max_stacked_pickles):
+        if following is None or following > last or found.is_full():
+            return
+        graph = read_graph(source, start=following, limits=peeking)
+        whole = graph.error is None
+        if whole and not place.expected and not says_something(graph):
+            whole = False
+        if whole or says_something(graph):
+            if isinstance(graph.error, LimitError) and place.expected:
+                graph = read_graph(source, start=following, limits=found.limits)
+            found.keep(graph, source.nbytes, place)
+            text = "another pickle begins here"
+            found.note(Anomaly("stacked_pickle", text, graph.start), place)
+            position = max(graph.stop, following + 1)
+        else:
+            position = following + 1
+        following = _find(source, _NO_PADDING if whole else _PROTO, position, last)
+    found.fail(
+        LimitError(
+            "max_stacked_pickles",
+            allowed=found.limits.max_stacked_pickles,
+            found=found.limits.max_stacked_pickles + 1,
+            offset=following,
+        ),
+        place,
+    )
+
+
+def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:
+    """Take what stands at the start of a record that should hold no pickle, if it is one."""
+    _take_suspected(found, source, replace(place, expected=False), 0)
+
+
+def _take_suspected(found: Collector, source: ByteSource, place: Place, start: int) -> None:
+    if start >= source.nbytes or source.read_at(start, 1) not in _STARTERS:
+        return
+    graph = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
+    if says_something(graph):
+        found.keep(graph, source.nbytes, place)
+        text = "a record that should hold no pickle begins with one"
+        found.note(Anomaly("hidden_pickle", text, start), place)
+        if graph.error is None:
+            take_rest(found, source, place, graph.stop)
+
+
+def says_something(graph: Graph) -> bool:
+    """Return whether bytes that may be anything name or call something as pickles do.
+
+    Numbers read as opcodes seldom get as far as a name; a name that is one is no accident.
+    """
+    if graph.error is None and (graph.extensions or graph.calls):
+        return True
+    return any(_is_name(node.module) and _is_name(node.name) for node in graph.globals)
+
+
+def _is_name(text: str) -> bool:
+    parts = text.split(".")
+    return len(text) > 1 and text.isascii() and all(part.isidentifier() for part in parts)
+
+
+def _find(
+    source: ByteSource, pattern: re.Pattern[bytes], start: int, last: int | None = None
+) -> int | None:
+    """Return the offset of the first match of at most two bytes from `start` on, or None."""
+    end = source.nbytes if last is None else min(source.nbytes, last)
+    while start < end:
+        chunk = source.read_at(start, min(_SEARCHED_NBYTES, source.nbytes - start))
+        match = pattern.search(chunk)
+        if match is not None:
+            return start + match.start()
+        start += max(1, len(chunk) - 1)  # the two bytes may be cut apart by the chunk's end
+    return None
+
+
+# Opcodes that need nothing on the stack: with any other, a stream ends before it has begun.
+_STARTERS: Final = frozenset(
+    bytes([byte])
+    for byte in b"(NIJKMLFGSTUVXBCP]})ci\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"
+    b"\x95\x96\x97"
+)

@@ -1,0 +1,367 @@
+"""Every name of a pickle and how it is used, held against the tables of known names.
+
+Rules, in order:
+
+1. A name on the known-safe list is safe in the uses its row names, and misused in any other.
+2. A name on the known-dangerous list is dangerous, whether it is called or only named: an
+   unpickler imports what is named.
+3. A name with dots is followed as an unpickler follows it; each step is held against both lists.
+4. Any other name is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from converter.inert.names import canonical_name
+from converter.inert.nodes import (
+    CallNode,
+    ExtensionNode,
+    GlobalNode,
+    Node,
+    PersistentNode,
+    TupleNode,
+)
+from converter.risk.argument_checks import Fault, fault_of
+from converter.risk.facts import Context, PickleFacts
+from converter.risk.finding import Reach
+from converter.risk.known_names import SafeName, danger_of, safe_name
+from converter.risk.lookalikes import lookalike_of
+from converter.risk.survey import DataName, Survey
+
+_DUNDER: Final = re.compile(r"__\w+__")
+# What a dotted name passes through when it leaves the module it starts in.
+_MODULES: Final = frozenset({*sys.stdlib_module_names, "torch", "numpy", "pandas", "transformers"})
+_SCRIPTED: Final = "__torch__"
+_GETATTR: Final = ("builtins", "getattr")
+_SCRIPT_USES: Final = frozenset({"value", "call", "object", "state"})
+_MAX_DOTS: Final = 32
+# Uses in which what is handed over will be called.
+_CALLED: Final = frozenset({"rebuild", "factory"})
+
+
+class Standing(StrEnum):
+    """What is to be thought of one use of a name."""
+
+    SAFE = "safe"
+    MISUSED = "misused"
+    UNKNOWN = "unknown"
+    DANGEROUS = "dangerous"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName:
+    """What is known of a name, whatever it is used for.
+
+    Attributes:
+        module: as the stream spells it.
+        name: as the stream spells it.
+        standing: safe, unknown, misused (built to deceive) or dangerous.
+        rule: the rule that has to say so; empty for a safe one.
+        reason: why, as part of a sentence.
+        row: its row of the known-safe list.
+    """
+
+    module: str
+    name: str
+    standing: Standing
+    rule: str = ""
+    reason: str = ""
+    row: SafeName | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the name as one text."""
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NameUse:
+    """One use of a name that is not safe.
+
+    Attributes:
+        known: what is known of the name.
+        standing: what is to be thought of this use.
+        rule: the rule that has to say so.
+        reason: why, as part of a sentence.
+        reach: whether loading executes it.
+        role: ``called by REDUCE``, ``named``, ….
+        node: the call, or the name itself.
+        offset: where that stands.
+    """
+
+    known: KnownName
+    standing: Standing
+    rule: str
+    reason: str
+    reach: Reach
+    role: str
+    node: Node
+    offset: int
+
+
+class NameJudge:
+    """Judges the names of one pickle."""
+
+    def __init__(self, facts: PickleFacts, survey: Survey) -> None:
+        """Judge the names of `facts`, whose graph `survey` describes."""
+        self._facts: Final = facts
+        self._graph: Final = facts.graph
+        self._survey: Final = survey
+        self._known: dict[tuple[str, str], KnownName] = {}
+        # (holder, index) of the names that stand where a call expects them
+        self._approved: set[tuple[int, int]] = set()
+
+    def iter_uses(self) -> Iterator[NameUse]:
+        """Iterate over every use of a name that is not safe, calls first, in stream order."""
+        for call in self._graph.calls:
+            yield from self._judge_call(call)
+        for node in self._graph.persistent:
+            self._approve_persistent(node)
+        for found in self._survey.names:
+            use = self._judge_data(found)
+            if use is not None:
+                yield use
+        yield from self._judge_unused()
+
+    def name_of(self, node: Node) -> KnownName | None:
+        """Return what is known of the name that a node leads to, or None if it leads to none."""
+        if isinstance(node, GlobalNode):
+            return self.known(node.module, node.name)
+        if isinstance(node, CallNode):
+            return self._attribute(node)
+        if isinstance(node, PersistentNode) and isinstance(node.pid, TupleNode):
+            # ('module', class, file, source) in legacy streams, (class, file, source) in tar files
+            items = node.pid.items[1:] if node.pid.items[:1] == ["module"] else node.pid.items
+            if len(items) == 3 and isinstance(items[0], GlobalNode):
+                return self.known(items[0].module, items[0].name)
+        return None
+
+    def known(self, module: str, name: str) -> KnownName:
+        """Return what is known of a name."""
+        key = (module, name)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._look_up(module, name)
+        return found
+
+    def _look_up(self, module: str, name: str) -> KnownName:
+        canonical = canonical_name(module, name, self._graph.protocol)
+        row = safe_name(*canonical)
+        if row is None and self._facts.context is Context.TORCHSCRIPT:
+            row = _scripted(module, name)
+        if row is not None:
+            return KnownName(module, name, Standing.SAFE, row=row)
+        danger = danger_of(*canonical) or danger_of(module, name)
+        if danger is not None:
+            reason = f"{danger.family} ({danger.source})"
+            return KnownName(module, name, Standing.DANGEROUS, "unsafe-global", reason)
+        dotted = _dotted(module, name, canonical)
+        if dotted is not None:
+            return dotted
+        near = lookalike_of(*canonical)
+        if near is not None:
+            reason = f"spelled almost like {near}"
+            return KnownName(module, name, Standing.MISUSED, "lookalike-name", reason)
+        return KnownName(
+            module, name, Standing.UNKNOWN, "unknown-global", "code that is on no list"
+        )
+
+    def _attribute(self, call: CallNode) -> KnownName | None:
+        """Return what ``getattr(class, "name")`` leads to: that is how nested classes are saved."""
+        func = call.func
+        if not isinstance(func, GlobalNode) or not isinstance(call.args, TupleNode):
+            return None
+        if canonical_name(func.module, func.name, self._graph.protocol) != _GETATTR:
+            return None
+        items = call.args.items
+        if len(items) != 2 or type(items[1]) is not str or not isinstance(items[0], GlobalNode):
+            return None
+        return self.known(items[0].module, f"{items[0].name}.{items[1]}")
+
+    def _judge_call(self, call: CallNode) -> Iterator[NameUse]:
+        known = self.name_of(call.func)
+        role = f"called by {call.opcode}"
+        if known is None:
+            yield self._computed(call, role)
+        elif known.row is None:
+            yield self._use(known, call, role)
+        else:
+            row = known.row
+            if row.slots:
+                yield from self._judge_slots(call, row)
+            fault = _use_fault(call, row)
+            if fault is not None:
+                yield self._use(known, call, role, Standing.MISUSED, fault.rule, fault.reason)
+            elif row.check is not None:
+                yield from self._judge_arguments(call, known)
+
+    def _judge_arguments(self, call: CallNode, known: KnownName) -> Iterator[NameUse]:
+        """Judge a call whose arguments decide."""
+        role = f"called by {call.opcode}"
+        reached = self._attribute(call)
+        if reached is not None:
+            items = call.args.items if isinstance(call.args, TupleNode) else []
+            self._approved.add((id(call.args), 0))
+            if reached.row is None and isinstance(items[0], GlobalNode):
+                yield self._use(reached, call, "looked up by getattr")
+            return
+        fault = fault_of(known.row.check if known.row else None, call, self.name_of)
+        if fault is not None:
+            standing = Standing.DANGEROUS if fault.executes else Standing.MISUSED
+            yield self._use(known, call, role, standing, fault.rule, fault.reason)
+
+    def _judge_slots(self, call: CallNode, row: SafeName) -> Iterator[NameUse]:
+        """Judge the arguments that the callee will call, or make an object of."""
+        items = call.args.items if isinstance(call.args, TupleNode) else []
+        for index, need in row.slots:
+            if index >= len(items) or items[index] is None:
+                continue
+            node = items[index]
+            role = f"handed to {row.module}.{row.name} as {need}"
+            known = self.name_of(node)
+            if known is None:
+                func = self.name_of(node.func) if isinstance(node, CallNode) else None
+                if func is None or func.row is None:
+                    text = KnownName(row.module, row.name, Standing.SAFE, row=row)
+                    reason = f"argument {index} is no name, and is used as {need}"
+                    yield self._use(text, call, role, Standing.MISUSED, "callable-as-data", reason)
+                continue
+            self._approved.add((id(call.args), index))
+            if known.row is None:
+                rule = "callable-as-data" if need in _CALLED else None
+                yield self._use(known, node, role, rule=rule)
+            elif need not in known.row.uses:
+                reason = f"{known.text} is not safe as {need} of {row.module}.{row.name}"
+                yield self._use(known, node, role, Standing.MISUSED, "callable-as-data", reason)
+
+    def _approve_persistent(self, node: PersistentNode) -> None:
+        """Let storage classes stand in persistent ids; the rule about those judges the rest."""
+        pid = node.pid
+        if isinstance(pid, TupleNode) and len(pid.items) > 1:
+            known = self.name_of(pid.items[1])
+            if known is not None and known.row is not None and "storage" in known.row.uses:
+                self._approved.add((id(pid), 1))
+            elif self._facts.context is Context.PACKAGE and len(pid.items) == 4:
+                self._approved.add((id(pid), 2))
+
+    def _judge_data(self, found: DataName) -> NameUse | None:
+        node = found.node
+        if isinstance(node, ExtensionNode):
+            return None
+        known = self.known(node.module, node.name)
+        if known.row is None:
+            if (id(found.holder), found.index) in self._approved:
+                return None  # told already, where it is used
+            return self._use(known, node, "named", reach=Reach.LATENT)
+        if "value" in known.row.uses or (id(found.holder), found.index) in self._approved:
+            return None
+        reason = f"{known.text} is safe to call, and stands as data here"
+        return self._use(
+            known, node, "named", Standing.MISUSED, "callable-as-data", reason, Reach.LATENT
+        )
+
+    def _judge_unused(self) -> Iterator[NameUse]:
+        """Judge names that were looked up and thrown away: the import happened."""
+        called = {id(call.func) for call in self._graph.calls}
+        held = {id(found.node) for found in self._survey.names}
+        for node in self._graph.globals:
+            if id(node) not in called and id(node) not in held:
+                known = self.known(node.module, node.name)
+                if known.row is None:
+                    yield self._use(known, node, "named and dropped", reach=Reach.LATENT)
+
+    def _computed(self, call: CallNode, role: str) -> NameUse:
+        """Return the use of something that is called and is no name."""
+        func = call.func
+        if isinstance(func, ExtensionNode):
+            known = KnownName("copyreg", f"extension {func.code}", Standing.DANGEROUS)
+            reason = "which name that is only the process that loads it knows"
+            return self._use(known, call, role, Standing.DANGEROUS, "extension-registry", reason)
+        known = KnownName("(computed)", type(func).__name__, Standing.DANGEROUS)
+        reason = "what is called is the result of another step, and no name"
+        return self._use(known, call, role, Standing.DANGEROUS, "computed-name", reason)
+
+    def _use(  # noqa: PLR0913, PLR0917 - the fields of a use, most of them by default
+        self,
+        known: KnownName,
+        node: Node,
+        role: str,
+        standing: Standing | None = None,
+        rule: str | None = None,
+        reason: str | None = None,
+        reach: Reach = Reach.EXECUTABLE,
+    ) -> NameUse:
+        return NameUse(
+            known=known,
+            standing=standing or known.standing,
+            rule=rule or known.rule,
+            reason=reason or known.reason,
+            reach=reach,
+            role=role,
+            node=node,
+            offset=getattr(node, "offset", self._graph.start),
+        )
+
+
+def _use_fault(call: CallNode, row: SafeName) -> Fault | None:
+    """Return in which way a call is none of the uses that are safe, or None."""
+    uses = row.uses
+    name = f"{row.module}.{row.name}"
+    if "call" not in uses:
+        made = call.opcode in ("NEWOBJ", "NEWOBJ_EX")
+        empty = isinstance(call.args, TupleNode) and not call.args.items
+        if "object" not in uses or not (made or empty):
+            return Fault(f"{name} is not safe to call with arguments")
+    if call.states and "state" not in uses and "object" not in uses:
+        return Fault(f"{name} takes no state")
+    if call.entries and "items" not in uses:
+        return Fault(f"{name} takes no items", rule="item-assignment")
+    if call.appended and "append" not in uses and "items" not in uses:
+        return Fault(f"nothing is appended to {name}", rule="item-assignment")
+    return None
+
+
+def _scripted(module: str, name: str) -> SafeName | None:
+    """Return the row for a class of TorchScript: compiled from the archive, and no Python."""
+    if module != _SCRIPTED and not module.startswith(f"{_SCRIPTED}."):
+        return None
+    source = "torch 2.13.0, torch/csrc/jit/serialization/unpickler.cpp: readGlobal"
+    return SafeName(module, name, _SCRIPT_USES, (), None, source, "2026-11-22")
+
+
+def _dotted(module: str, name: str, canonical: tuple[str, str]) -> KnownName | None:
+    """Return what a name with dots or a dunder name reaches, if that is no plain class."""
+    parts = name.split(".")
+    if any(_DUNDER.fullmatch(part) for part in parts):
+        rule = "dotted-name" if len(parts) > 1 else "unsafe-global"
+        reason = "it reaches into the machinery of classes and modules"
+        return KnownName(module, name, Standing.DANGEROUS, rule, reason)
+    if len(parts) == 1:
+        return None
+    if len(parts) > _MAX_DOTS:
+        return KnownName(module, name, Standing.MISUSED, "dotted-name", f"{len(parts)} steps")
+    for owner, attribute in _steps(canonical[0], parts):
+        danger = danger_of(owner, attribute)
+        if danger is not None:
+            reason = f"it leads through {owner}.{attribute}: {danger.family} ({danger.source})"
+            return KnownName(module, name, Standing.DANGEROUS, "dotted-name", reason)
+    through = [part for part in parts if part in _MODULES]
+    if through:
+        reason = f"it leads out of {module} through the module {through[0]}"
+        return KnownName(module, name, Standing.MISUSED, "dotted-name", reason)
+    return None
+
+
+def _steps(module: str, parts: list[str]) -> Iterator[tuple[str, str]]:
+    """Iterate over the (module, name) pairs that a name with dots may pass."""
+    yield module, parts[0]
+    for stop in range(1, len(parts)):
+        yield ".".join([module, *parts[:stop]]), parts[stop]
+        for start in range(stop):
+            yield ".".join(parts[start:stop]), parts[stop]

@@ -1,0 +1,19 @@
+"""Callables handed over as data, to be called by somebody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.risk.case import Case
+    from converter.risk.finding import Finding
+
+ID: Final = "callable-as-data"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Yield what this rule finds."""
+    for pickle in case.pickles:
+        yield from pickle.findings_of_uses(ID)

@@ -1,0 +1,19 @@
+"""Names that can execute, read, write or connect, called or only named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.risk.case import Case
+    from converter.risk.finding import Finding
+
+ID: Final = "unsafe-global"
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Yield what this rule finds."""
+    for pickle in case.pickles:
+        yield from pickle.findings_of_uses(ID)

@@ -1,0 +1,38 @@
+"""Bytes before the archive: a reader from the front sees another file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from converter.risk.finding import Reach, Severity
+from converter.risk.observed import Weight, weighed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.risk.case import Case
+    from converter.risk.finding import Finding
+
+ID: Final = "zip-prefix"
+_KINDS: Final = frozenset(
+    {
+        "torch_save",
+        "torchscript",
+        "torchscript_json",
+        "torch_package",
+        "torch_export",
+        "npz",
+        "other",
+        "aborted",
+    }
+)
+WEIGHTS: Final = {
+    "zip_prefix": Weight(
+        Severity.SUSPICIOUS, "bytes stand before the first record", Reach.LATENT, _KINDS
+    ),
+}
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Yield what this rule finds."""
+    yield from weighed(case, ID, WEIGHTS)

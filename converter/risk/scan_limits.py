@@ -1,0 +1,56 @@
+"""The caps on what one scan looks at, beside those of `converter.limits`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from converter.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLimits:
+    """How far a scan follows what it finds.
+
+    Attributes:
+        max_levels: containers, compressed files and blobs nested in each other.
+        max_pickles: pickles of one input.
+        max_blobs: byte strings of one pickle that are tried as pickles.
+        max_blob_bytes: what a blob may unpack to.
+        max_findings: findings of one rule in one pickle that are listed.
+        max_paths: values of one pickle whose way from the root is told.
+        max_census_bytes: a pickle whose opcodes are counted one by one.
+        max_code_bytes: one text of TorchScript code.
+        peek_bytes: window over the start of a record that should hold no pickle; reading goes on
+            only as far as the bytes make sense as one, up to `peek_opcodes`.
+        peek_opcodes: opcodes that are followed there.
+        peek_string_bytes: longest operand that is followed there.
+        max_expansion: nodes of a value as it would be written out, shared parts repeated.
+    """
+
+    max_levels: int = 8
+    max_pickles: int = 1_000_000
+    max_blobs: int = 100_000
+    max_blob_bytes: int = 1 << 26
+    max_findings: int = 50
+    max_paths: int = 200
+    max_census_bytes: int = 1 << 28
+    max_code_bytes: int = 1 << 24
+    peek_bytes: int = 512
+    peek_opcodes: int = 1_000_000
+    peek_string_bytes: int = 1 << 16
+    max_expansion: int = 10_000_000
+
+    def peeking(self, limits: Limits) -> Limits:
+        """Return the limits for reading what is only suspected to be a pickle."""
+        return replace(
+            limits,
+            max_opcodes=min(limits.max_opcodes, self.peek_opcodes),
+            max_string_bytes=min(limits.max_string_bytes, self.peek_string_bytes),
+            max_line_bytes=min(limits.max_line_bytes, self.peek_string_bytes),
+            max_pickle_window_bytes=self.peek_bytes,
+        )
+
+
+DEFAULT_SCAN_LIMITS: Final = ScanLimits()

@@ -1,0 +1,28 @@
+"""What strings look like that may hold a pickle."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# PROTO, or a compressed stream.
+_BYTES: Final = re.compile(
+    rb"\x80[\x02-\x05]|\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ|PK\x03\x04", re.DOTALL
+)
+_TEXT: Final = re.compile(
+    "\x80[\x02-\x05]|\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|PK\x03\x04", re.DOTALL
+)
+# The same in base64.
+_BASE64: Final = re.compile(r"gA[I-X]|eJ|eNo|eAE|eF4|H4sI|QlpoOT|/Td6WFo|UEsDB")
+_BASE64_BYTES: Final = re.compile(_BASE64.pattern.encode())
+SHORTEST_BASE64: Final = 12
+"""Characters; shorter ones hold nothing that is named."""
+
+
+def is_blob(value: str | bytes) -> bool:
+    """Return whether a string begins like a pickle, a compressed stream, or base64 of either."""
+    if isinstance(value, str):
+        return bool(_TEXT.match(value) or (_BASE64.match(value) and len(value) >= SHORTEST_BASE64))
+    return bool(
+        _BYTES.match(value) or (_BASE64_BYTES.match(value) and len(value) >= SHORTEST_BASE64)
+    )

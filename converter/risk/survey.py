@@ -1,0 +1,209 @@
+"""One quick walk over a graph: names that stand as data, bytes that may hold more, depth.
+
+Everything is visited that an unpickler would have made, used in the end or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from converter.inert.nodes import (
+    ATOMS,
+    ByteArrayNode,
+    ByteString,
+    CallNode,
+    DictNode,
+    ExtensionNode,
+    GlobalNode,
+    Graph,
+    ListNode,
+    Node,
+    PersistentNode,
+    SetNode,
+    TupleNode,
+)
+
+_TEXTS: Final = frozenset({str, bytes, ByteString})
+_CONTAINERS: Final = frozenset({ListNode, TupleNode, DictNode, SetNode})
+# Shorter ones hold no pickle that names anything: "c", two names, newlines and STOP.
+SHORTEST_BLOB: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class DataName:
+    """A name that stands as data.
+
+    Attributes:
+        node: the name.
+        holder: what holds it; None for a root.
+        index: its place among the holder's children.
+    """
+
+    node: GlobalNode | ExtensionNode
+    holder: Node
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A string that may hold a pickle of its own.
+
+    Attributes:
+        value: the string.
+        holder: what holds it.
+    """
+
+    value: str | bytes
+    holder: Node
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the walk found.
+
+    Attributes:
+        names: names that stand as data, in no order.
+        blobs: strings that begin like a pickle, a compressed stream or the base64 of either.
+        depth: levels of nesting.
+        shared: how many times a filled list, tuple, dict or set is met again.
+    """
+
+    names: list[DataName] = field(default_factory=list)
+    blobs: list[Blob] = field(default_factory=list)
+    depth: int = 0
+    shared: int = 0
+
+
+def roots_of(graph: Graph) -> list[Node]:
+    """Return everything of a graph that nothing else may hold."""
+    effects = [node for effect in graph.effects for node in (effect.target, effect.operand)]
+    return [graph.root, *graph.leftover, *effects, *graph.calls, *graph.persistent]
+
+
+def survey_of(graph: Graph, is_blob: Callable[[str | bytes], object]) -> Survey:
+    """Walk over a graph.
+
+    Args:
+        graph: what to walk over.
+        is_blob: whether a string is worth trying as a pickle.
+    """
+    found = Survey()
+    seen: set[int] = set()
+    for root in roots_of(graph):
+        if type(root) not in ATOMS and id(root) not in seen:
+            seen.add(id(root))
+            _walk(root, seen, found, is_blob)
+    return found
+
+
+def _walk(
+    root: Node, seen: set[int], found: Survey, is_blob: Callable[[str | bytes], object]
+) -> None:
+    """Visit what is reachable from `root` and was not seen yet."""
+    if isinstance(root, (GlobalNode, ExtensionNode)):
+        found.names.append(DataName(root, None, 0))
+        return
+    pending: list[tuple[Node, int]] = [(root, 1)]
+    while pending:
+        node, depth = pending.pop()
+        found.depth = max(found.depth, depth)
+        for index, child in enumerate(children_of(node)):
+            kind = type(child)
+            if kind in ATOMS:
+                if kind in _TEXTS and len(child) >= SHORTEST_BLOB and is_blob(child):  # type: ignore[arg-type]
+                    found.blobs.append(Blob(child, node))  # type: ignore[arg-type]
+            elif kind is GlobalNode or kind is ExtensionNode:
+                found.names.append(DataName(child, node, index))  # type: ignore[arg-type]
+            elif id(child) not in seen:
+                seen.add(id(child))
+                pending.append((child, depth + 1))
+            elif kind in _CONTAINERS and child.items:  # type: ignore[union-attr]
+                found.shared += 1
+
+
+def children_of(node: Node) -> Sequence[Node]:
+    """Return what a node holds, without the name that a call calls."""
+    children = _CHILDREN.get(type(node))
+    return children(node) if children is not None else ()
+
+
+def _of_call(call: CallNode) -> list[Node]:
+    found = [call.args]
+    if type(call.func) is not GlobalNode:
+        found.append(call.func)
+    if call.kwargs is not None:
+        found.append(call.kwargs)
+    for more in (call.states, call.entries, call.appended):
+        if more:
+            found += more
+    return found
+
+
+def _of_persistent(node: PersistentNode) -> list[Node]:
+    return [node.pid, *node.states] if node.states else [node.pid]
+
+
+def _of_items(node: ListNode | TupleNode | DictNode | SetNode) -> list[Node]:
+    return node.items
+
+
+def _of_bytearray(node: ByteArrayNode) -> list[Node]:
+    return [node.value]
+
+
+_CHILDREN: Final[dict[type, Callable[..., Sequence[Node]]]] = {
+    ListNode: _of_items,
+    TupleNode: _of_items,
+    SetNode: _of_items,
+    DictNode: _of_items,
+    CallNode: _of_call,
+    PersistentNode: _of_persistent,
+    ByteArrayNode: _of_bytearray,
+}
+
+
+def iter_strings(node: Node, count: int) -> Iterator[Blob]:
+    """Iterate over the strings below a node, at most `count` nodes of it."""
+    seen: set[int] = set()
+    pending = [node]
+    while pending and count > 0:
+        holder = pending.pop()
+        count -= 1
+        for child in children_of(holder):
+            kind = type(child)
+            if kind in _TEXTS:
+                yield Blob(child, holder)  # type: ignore[arg-type]
+            elif kind not in ATOMS and id(child) not in seen:
+                seen.add(id(child))
+                pending.append(child)
+
+
+def expanded_size(graph: Graph, most: int) -> int:
+    """Return how many nodes a value has when shared parts are counted wherever they stand.
+
+    Args:
+        graph: whose values to measure.
+        most: where to stop counting.
+    """
+    sizes: dict[int, int] = {}
+    total = 0
+    for root in roots_of(graph):
+        total = max(total, _expanded(root, sizes, most))
+    return total
+
+
+def _expanded(root: Node, sizes: dict[int, int], most: int) -> int:
+    """Return the size below one root; what contains itself counts once."""
+    pending: list[tuple[Node, bool]] = [(root, False)]
+    while pending:
+        node, done = pending.pop()
+        if done:
+            size = 1 + sum(sizes.get(id(child), 1) for child in children_of(node))
+            sizes[id(node)] = min(size, most + 1)
+        elif id(node) not in sizes and type(node) not in ATOMS:
+            sizes[id(node)] = 1
+            pending.append((node, True))
+            pending.extend((child, False) for child in children_of(node))
+    return sizes.get(id(root), 1)

@@ -1,0 +1,126 @@
+"""What ``torch.load(weights_only=True)`` of torch 2.13 would say to a file, without asking it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from converter.inert.names import canonical_name
+from converter.inert.nodes import CallNode, GlobalNode, Node, PersistentNode, TupleNode
+from converter.inert.opcodes import OPCODES
+from converter.risk.facts import Origin
+from converter.risk.known_names import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.risk.facts import InputFacts, PickleFacts
+
+# torch/_weights_only_unpickler.py, Unpickler.load: everything else is "Unsupported operand".
+_OPCODES: Final = frozenset(
+    {
+        *("PROTO", "STOP", "GLOBAL", "NEWOBJ", "REDUCE", "BUILD", "APPEND", "APPENDS"),
+        *("SETITEM", "SETITEMS", "MARK", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "NONE"),
+        *("NEWTRUE", "NEWFALSE", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"),
+        *("BININT", "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING", "LONG1"),
+        *("BINPERSID", "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT"),
+    }
+)
+_ACCEPTED: Final = frozenset(opcode.byte for opcode in OPCODES if opcode.name in _OPCODES)
+_BUILT: Final = frozenset(
+    {("torch", "Tensor"), ("torch.nn.parameter", "Parameter"), ("collections", "OrderedDict")}
+)
+_SETTABLE: Final = frozenset({("collections", "OrderedDict"), ("collections", "Counter")})
+_KINDS: Final = frozenset({"torch_save", "torch_legacy"})
+_PREAMBLE: Final = 3
+
+
+def allows(module: str, name: str) -> bool:
+    """Return whether torch 2.13 allows a name, by its canonical spelling."""
+    row = safe_name(module, name)
+    return row is not None and row.weights_only
+
+
+def refused_names(facts: InputFacts) -> tuple[str, ...]:
+    """Return the names that would be refused, each once, as the pickles spell them."""
+    names: dict[str, None] = {}
+    for pickle in _loaded(facts):
+        for node in pickle.graph.globals:
+            if not _is_allowed(node, pickle.graph.protocol):
+                names[f"{node.module}.{node.name}"] = None
+    return tuple(names)
+
+
+def would_load(facts: InputFacts) -> bool | None:
+    """Return whether it would load a file; None where that cannot be told from here.
+
+    Only what the pickles say is considered: a storage that is missing, or a tensor that does not
+    fit into it, is refused later.
+    """
+    if facts.kind not in _KINDS:
+        return False if facts.pickles else None
+    pickles = list(_loaded(facts))
+    if not pickles or facts.unread:
+        return None
+    if any(pickle.census is None for pickle in pickles):
+        return None
+    return all(_accepts(pickle) for pickle in pickles)
+
+
+def _loaded(facts: InputFacts) -> Iterator[PickleFacts]:
+    """Iterate over the pickles that torch.load reads."""
+    for pickle in facts.pickles:
+        if pickle.origin is Origin.MAIN and not pickle.reached:
+            yield pickle
+
+
+def _accepts(pickle: PickleFacts) -> bool:
+    graph = pickle.graph
+    if graph.error is not None or graph.effects or pickle.census is None:
+        return False
+    if not pickle.census.opcodes <= _ACCEPTED or pickle.census.longest_long > _LONGEST:
+        return False
+    if not all(_is_allowed(node, graph.protocol) for node in graph.globals):
+        return False
+    return all(_call_fits(call, graph.protocol) for call in graph.calls) and all(
+        _id_fits(node) for node in graph.persistent
+    )
+
+
+_LONGEST: Final = 255
+
+
+def _is_allowed(node: GlobalNode, protocol: int | None) -> bool:
+    return allows(*canonical_name(node.module, node.name, protocol))
+
+
+def _name(node: Node, protocol: int | None) -> tuple[str, str] | None:
+    if isinstance(node, GlobalNode):
+        return canonical_name(node.module, node.name, protocol)
+    return None
+
+
+def _call_fits(call: CallNode, protocol: int | None) -> bool:
+    """Return whether torch makes a call, and what is then done to the result."""
+    name = _name(call.func, protocol)
+    if name is None:
+        return False
+    if call.entries and name not in _SETTABLE:
+        return False
+    if call.appended:
+        return False
+    if call.states:
+        return name in _BUILT or _makes_tensor(name)
+    return True
+
+
+def _makes_tensor(name: tuple[str, str]) -> bool:
+    return name[0] == "torch" and name[1].endswith("Tensor")
+
+
+def _id_fits(node: PersistentNode) -> bool:
+    pid = node.pid
+    if type(pid) is int:
+        return True
+    return (
+        isinstance(pid, TupleNode) and bool(pid.items) and pid.items[0] in ("storage", b"storage")
+    )

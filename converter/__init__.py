@@ -14,9 +14,10 @@ Nothing in a checkpoint is ever imported, called or evaluated by any of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from converter._version import __version__
+
+# As type checkers know it, without the import of `typing`, which costs what all of Python does.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -87,14 +88,15 @@ def inspect(
         SourceError: it cannot be read.
         FormatError: it is no checkpoint.
     """
-    from converter.reporting.fingerprints import fingerprint_lines
     from converter.reporting.inspection import inspection_report
 
     checkpoint = open(path)
     try:
-        wanted = fingerprint and checkpoint.opened.error is None
-        lines = fingerprint_lines(checkpoint, progress) if wanted else []
-        return inspection_report(checkpoint, lines)
+        if not fingerprint or checkpoint.opened.error is not None:
+            return inspection_report(checkpoint)
+        from converter.reporting.fingerprints import fingerprint_lines
+
+        return inspection_report(checkpoint, fingerprint_lines(checkpoint, progress))
     finally:
         checkpoint.close()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
-
-from converter.writing.options import WriteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import msgspec
+
+    from converter.writing.options import WriteOptions
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -96,6 +97,8 @@ def write_options(chosen: dict[str, Any], *, folder: bool) -> WriteOptions:
     Raises:
         click.UsageError: a rename is not of the form OLD=NEW.
     """
+    from converter.writing.options import WriteOptions
+
     renames = []
     for text in chosen.pop("renames"):
         old, separator, new = text.partition("=")
@@ -119,6 +122,8 @@ def write_options(chosen: dict[str, Any], *, folder: bool) -> WriteOptions:
 def show(text: Callable[[], str], document: msgspec.Struct, format_name: str) -> None:
     """Print a result on standard output, as text or as its document."""
     if format_name == "json":
+        import msgspec
+
         click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
     else:
         click.echo(text())

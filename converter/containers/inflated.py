@@ -13,10 +13,8 @@ Rules, in order:
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from converter.byteio.local import FileSource
@@ -205,6 +203,10 @@ class InflatedSource(ByteSource):
 
 def _spool_to_file(pieces: Iterator[bytes], name: str) -> ByteSource:
     """Write `pieces` to a temporary file without a name."""
+    # These two cost more to import than most archives to read, and few archives are this large.
+    import tempfile
+    from pathlib import Path
+
     try:
         descriptor, path = tempfile.mkstemp(prefix="depickle-")
     except OSError as error:

@@ -6,16 +6,11 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
-from converter.byteio.decompressed import decompress
-from converter.byteio.folder import FolderSource
 from converter.byteio.local import FileSource
 from converter.checkpoint.canonical import Note
 from converter.containers.detection import Detection, detect
 from converter.errors import UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
-from converter.readers.bare_pickle import read_bare_pickle
-from converter.readers.converted import read_converted
-from converter.readers.converted_folder import is_converted_folder, read_converted_folder
 from converter.readers.diagnosis import (
     is_no_pickle,
     note_name,
@@ -23,13 +18,8 @@ from converter.readers.diagnosis import (
     tell_missing_bytes,
     unreadable,
 )
-from converter.readers.folders import read_folder
-from converter.readers.numpy_files import read_npy
-from converter.readers.safetensors_source import read_safetensors
 from converter.readers.styles import canonical
 from converter.readers.torch_legacy import blob_opener, read_torch_legacy
-from converter.readers.torch_tar import read_torch_tar
-from converter.readers.zip_kinds import read_zip_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,21 +43,34 @@ def open_checkpoint(path: str | PathLike[str], *, limits: Limits = DEFAULT_LIMIT
         FormatError: it is no checkpoint that can be read. A file whose pickle is broken half-way
             is no exception: `Checkpoint.opened.error` says so.
     """
-    if is_converted_folder(path):
-        return read_converted_folder(path, limits)
     if os.path.isdir(path):  # noqa: PTH112 - any path-like
         return _open_folder(path, limits)
     source = FileSource(path)
     try:
         opened = read_source(source, limits)
-        converted = read_converted(opened, folder_of(path), limits)
+        converted = _read_converted(opened, path, limits)
         return canonical(opened, limits) if converted is None else converted
     except BaseException:
         source.close()
         raise
 
 
+def _read_converted(opened: Opened, path: str | PathLike[str], limits: Limits) -> Checkpoint | None:
+    """Return the checkpoint that a converted file was made from; None for any other file."""
+    if opened.container != "safetensors":
+        return None
+    from converter.readers.converted import read_converted
+
+    return read_converted(opened, folder_of(path), limits)
+
+
 def _open_folder(path: str | PathLike[str], limits: Limits) -> Checkpoint:
+    from converter.byteio.folder import FolderSource
+    from converter.readers.converted_folder import is_converted_folder, read_converted_folder
+    from converter.readers.folders import read_folder
+
+    if is_converted_folder(path):
+        return read_converted_folder(path, limits)
     folder = FolderSource(path)
     try:
         return canonical(read_folder(folder, limits, read_source), limits)
@@ -119,6 +122,8 @@ def _read(source: ByteSource, limits: Limits, *, compressed: bool) -> Opened:
 
 def _read_compressed(source: ByteSource, kind: str, limits: Limits) -> Opened:
     """Read what is inside a compressed file; torch reads no such file, joblib and pandas do."""
+    from converter.byteio.decompressed import decompress
+
     unpacked = decompress(source, kind, limits)
     opened = _read(unpacked.data, limits, compressed=True)
     # The tensors keep the unpacked bytes; the input is still the file that was named.
@@ -152,20 +157,53 @@ def _kind_of(source: ByteSource, detection: Detection) -> str:
     return detection.kind
 
 
+# The readers, one for each kind of file; what is imported is only what the file needs.
+
+
+def _read_zip(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.zip_kinds import read_zip_kind
+
+    return read_zip_kind(source, limits, blobs)
+
+
 def _read_legacy(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
     opened = read_torch_legacy(source, limits, blobs)
     tell_missing_bytes(opened, limits)
     return opened
 
 
+def _read_tar(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.torch_tar import read_torch_tar
+
+    return read_torch_tar(source, limits, blobs)
+
+
+def _read_pickle(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.bare_pickle import read_bare_pickle
+
+    return read_bare_pickle(source, limits, blobs)
+
+
+def _read_safetensors(source: ByteSource, limits: Limits, _: BlobOpener) -> Opened:
+    from converter.readers.safetensors_source import read_safetensors
+
+    return read_safetensors(source, limits)
+
+
+def _read_npy(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.numpy_files import read_npy
+
+    return read_npy(source, limits, blobs)
+
+
 _COMPRESSIONS: Final = frozenset({"gzip", "bzip2", "xz", "zlib"})
 
 _READERS: Final[dict[str, Callable[[ByteSource, Limits, BlobOpener], Opened]]] = {
-    "zip": read_zip_kind,
+    "zip": _read_zip,
     "torch_legacy": _read_legacy,
-    "tar": read_torch_tar,
-    "pickle": read_bare_pickle,
-    "safetensors": lambda source, limits, _: read_safetensors(source, limits),
-    "npy": read_npy,
+    "tar": _read_tar,
+    "pickle": _read_pickle,
+    "safetensors": _read_safetensors,
+    "npy": _read_npy,
 }
 """Kind, as detection names it → reader. A zip archive has kinds of its own: see `zip_kinds`."""

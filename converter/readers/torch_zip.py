@@ -95,7 +95,17 @@ def read_torch_zip(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Ope
     Raises:
         ContainerError: it cannot be listed, or holds nothing that torch writes.
     """
-    archive = read_zip(source, limits)
+    return read_torch_archive(source, read_zip(source, limits), limits, blobs)
+
+
+def read_torch_archive(
+    source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener
+) -> Opened:
+    """Read a zip archive of torch.save that has been listed.
+
+    Raises:
+        ContainerError: it holds nothing that torch writes.
+    """
     opened = Opened(source, "zip", anomalies=list(archive.anomalies))
     root = root_of(archive)
     pickle_record = archive.find_folded(f"{root}/data.pkl")

@@ -12,12 +12,7 @@ from converter.checkpoint.canonical import Opened
 from converter.containers.zip_archive import read_zip
 from converter.containers.zip_end import find_end_record
 from converter.errors import ContainerError, FormatError, TensorError, UnsupportedError
-from converter.readers.broken_zip import read_truncated_zip
-from converter.readers.numpy_files import is_npz, read_npz
-from converter.readers.torch_export import read_torch_export
-from converter.readers.torch_package import read_torch_package
-from converter.readers.torch_zip import read_torch_zip, root_of
-from converter.readers.torchscript import read_torchscript
+from converter.readers.torch_zip import read_torch_archive, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +65,8 @@ def read_zip_kind(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Open
         archive = read_zip(source, limits)
     except ContainerError as error:
         if find_end_record(source) is None:
+            from converter.readers.broken_zip import read_truncated_zip
+
             return read_truncated_zip(source, limits)
         error.code = error.code or "zip_damaged"
         raise
@@ -139,6 +136,41 @@ def _is_aborted(archive: Archive, root: str) -> bool:
     return bool(names) and names <= _BOOKKEEPING
 
 
+def _is_npz(archive: Archive, _: str) -> bool:
+    from converter.readers.numpy_files import is_npz
+
+    return is_npz(archive)
+
+
+# The readers that are imported only where they are needed.
+
+
+def _read_script(source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.torchscript import read_torchscript
+
+    return read_torchscript(source, archive, limits, blobs)
+
+
+def _read_package(
+    source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener
+) -> Opened:
+    from converter.readers.torch_package import read_torch_package
+
+    return read_torch_package(source, archive, limits, blobs)
+
+
+def _read_export(source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.torch_export import read_torch_export
+
+    return read_torch_export(source, archive, limits, blobs)
+
+
+def _read_npz(source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.numpy_files import read_npz
+
+    return read_npz(source, archive, limits, blobs)
+
+
 def _refuse_shard(source: ByteSource, _: Archive, __: Limits, ___: BlobOpener) -> NoReturn:
     raise UnsupportedError(
         "one file of a distributed checkpoint",
@@ -178,21 +210,21 @@ ZIP_KINDS: Final = (
     ZipKind(
         "torchscript",
         lambda archive, root: archive.find(f"{root}/constants.pkl") is not None,
-        read_torchscript,
+        _read_script,
     ),
-    ZipKind("torchscript_json", _is_early_script, read_torchscript),
+    ZipKind("torchscript_json", _is_early_script, _read_script),
     ZipKind(
         "torch_package",
         lambda archive, root: archive.find(f"{root}/.data/extern_modules") is not None,
-        read_torch_package,
+        _read_package,
     ),
-    ZipKind("torch_export", _is_export, read_torch_export),
+    ZipKind("torch_export", _is_export, _read_export),
     ZipKind(
         "torch_save",
         lambda archive, root: archive.find_folded(f"{root}/data.pkl") is not None,
-        lambda source, _, limits, blobs: read_torch_zip(source, limits, blobs),
+        read_torch_archive,
     ),
-    ZipKind("npz", lambda archive, _: is_npz(archive), read_npz),
+    ZipKind("npz", _is_npz, _read_npz),
     ZipKind("aborted", _is_aborted, _refuse_aborted),
     ZipKind("other", lambda _, __: True, _refuse_other),
 )

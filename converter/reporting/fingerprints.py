@@ -9,7 +9,6 @@ from converter.limits import DEFAULT_LIMITS
 from converter.readers.opening import open_checkpoint
 from converter.reporting.documents import FingerprintLine, FingerprintMatch, FingerprintReport
 from converter.reporting.terminal_text import count_text, printable, table
-from converter.verification.digests import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +34,8 @@ def fingerprint_lines(
     """
     if checkpoint.opened.error is not None:
         raise checkpoint.opened.error
+    from converter.verification.digests import fingerprint_of
+
     found = fingerprint_of(checkpoint, progress, limits)
     parts = [
         _line(name, part)

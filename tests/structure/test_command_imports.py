@@ -1,0 +1,63 @@
+"""A command brings what it needs and nothing else: most of a short run is importing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.small_files import zip_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What costs more to import than Python takes to start.
+WATCHED: Final = frozenset({"click", "msgspec", "numpy", "onnx", "rich", "safetensors", "torch"})
+# What a command that only looks must not bring: what writes and what compares.
+UNSEEN_BY_INSPECT: Final = frozenset(
+    {"converter.conversion", "converter.verification", "converter.writing"}
+)
+# Arguments, with {source} and {target} to fill in → which of the watched they may import.
+ALLOWED: Final = {
+    ("--version",): frozenset[str](),
+    ("--help",): frozenset({"click", "msgspec"}),
+    ("inspect", "{source}"): frozenset({"click", "msgspec"}),
+    ("inspect", "--format", "json", "{source}"): frozenset({"click", "msgspec"}),
+    ("convert", "{source}", "{target}.safetensors"): frozenset({"click", "msgspec"}),
+    ("verify", "{source}", "{source}"): frozenset({"click", "msgspec"}),
+    ("restore", "{source}", "{target}.pth"): frozenset({"click", "msgspec"}),
+}
+
+
+def imported_by(arguments: tuple[str, ...], folder: Path) -> set[str]:
+    """Run a command in a new interpreter and return every module that it has imported."""
+    source = folder / "small.pth"
+    source.write_bytes(zip_file())
+    filled = [text.format(source=source, target=folder / "target") for text in arguments]
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"sys.argv = ['depickle', *{filled!r}]\n"
+        "from converter.cli.entry import main\n"
+        "main()"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(outcome.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", ALLOWED, ids=" ".join)
+def test_command_is_lean(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    assert imported_by(arguments, tmp_path) & WATCHED <= ALLOWED[arguments]
+
+
+def test_inspect_brings_nothing_that_writes(tmp_path: Path) -> None:
+    assert not imported_by(("inspect", "{source}"), tmp_path) & UNSEEN_BY_INSPECT
+
+
+def test_imports_of_a_command_are_seen(tmp_path: Path) -> None:
+    found = imported_by(("convert", "{source}", "{target}.safetensors"), tmp_path)
+    assert found >= UNSEEN_BY_INSPECT

@@ -6,6 +6,7 @@ The verbs, all lazy until they are called::
     picture = converter.inspect("run.pth.tar")
     report = converter.convert("run.pth.tar", "run.safetensors")
     report = converter.verify("run.pth.tar", "run.safetensors")
+    report = converter.diff("old.pth.tar", "new.pth.tar")
     report = converter.scan("run.pth.tar")
     report = converter.restore("run.safetensors", "again.pth")
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from converter.conversion import ConversionSettings
     from converter.limits import Limits
     from converter.progress import Progress
+    from converter.reporting.diff_documents import DiffReport
     from converter.reporting.documents import (
         ConversionReport,
         FingerprintReport,
@@ -41,6 +43,7 @@ __all__ = [
     "InertObject",
     "__version__",
     "convert",
+    "diff",
     "inspect",
     "open",
     "restore",
@@ -134,6 +137,37 @@ def convert(
         settings=settings or DEFAULT_SETTINGS,
         progress=progress,
     )
+
+
+def diff(
+    a: str | PathLike[str],
+    b: str | PathLike[str],
+    *,
+    values: bool = True,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> DiffReport:
+    """Return how the tensors of `b` differ from those of `a`.
+
+    That is what ``load_state_dict`` would meet when `b` is loaded where the weights of `a` are
+    expected: tensors that are missing, unexpected, of another shape or dtype, or changed; and
+    the options of `convert` that would make more of the names agree.
+
+    Args:
+        a: what is there, and so expected.
+        b: what is to be loaded.
+        values: whether elements are compared; names, shapes and dtypes always are.
+        limits: caps on what the files may claim; None for the defaults.
+        progress: told of bytes compared.
+
+    Raises:
+        SourceError: a side cannot be read.
+        FormatError: a side is no checkpoint that can be read whole.
+    """
+    from converter.limits import DEFAULT_LIMITS
+    from converter.reporting.diff_reports import diff_files
+
+    return diff_files(a, b, values=values, limits=limits or DEFAULT_LIMITS, progress=progress)
 
 
 def verify_fingerprint(

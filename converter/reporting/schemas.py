@@ -17,6 +17,20 @@ import msgspec
 
 from converter.checkpoint.document_types import CheckpointDocument
 from converter.checkpoint.tree_types import PairForm, TextForm, ValueForm
+from converter.reporting.diff_documents import DiffReport
+from converter.reporting.documents import (
+    ConversionReport,
+    FingerprintReport,
+    InspectionReport,
+    VerificationReport,
+)
+from converter.reporting.report_examples import (
+    CONVERSION_EXAMPLE,
+    DIFF_EXAMPLE,
+    FINGERPRINT_EXAMPLE,
+    INSPECTION_EXAMPLE,
+    VERIFICATION_EXAMPLE,
+)
 from converter.reporting.scan_documents import ScanReport
 from converter.reporting.scan_example import SCAN_EXAMPLE
 from converter.reporting.schema_examples import CHECKPOINT_EXAMPLE
@@ -62,6 +76,38 @@ DOCUMENTS: Final = (
         "it beside them in safetensors: names, order, types, sharing, and every other value.",
         examples=(CHECKPOINT_EXAMPLE,),
         parts=(ValueForm, TextForm, PairForm),
+    ),
+    DocumentSchema(
+        "inspection-report-v1",
+        InspectionReport,
+        "What a checkpoint holds, as `depickle inspect --format json` prints it.",
+        examples=(INSPECTION_EXAMPLE,),
+    ),
+    DocumentSchema(
+        "conversion-report-v1",
+        ConversionReport,
+        "What a conversion did, as `depickle convert --format json` prints it.",
+        examples=(CONVERSION_EXAMPLE,),
+    ),
+    DocumentSchema(
+        "verification-report-v1",
+        VerificationReport,
+        "How two checkpoints differ bit for bit, as `depickle verify --format json` prints it.",
+        examples=(VERIFICATION_EXAMPLE,),
+    ),
+    DocumentSchema(
+        "fingerprint-report-v1",
+        FingerprintReport,
+        "Whether a checkpoint has a fingerprint, as `depickle verify --fingerprint` prints it "
+        "with `--format json`.",
+        examples=(FINGERPRINT_EXAMPLE,),
+    ),
+    DocumentSchema(
+        "diff-report-v1",
+        DiffReport,
+        "What loading one checkpoint where another is expected would meet, as `depickle diff "
+        "--format json` prints it.",
+        examples=(DIFF_EXAMPLE,),
     ),
     DocumentSchema(
         "scan-report-v1",

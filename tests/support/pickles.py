@@ -71,11 +71,15 @@ def tensor_opcodes(key: str, numel: int) -> bytes:
 
 def torch_zip(pickle: bytes, storages: dict[str, bytes]) -> bytes:
     """Return a zip archive laid out as torch.save does, around a given pickle."""
+    records = {
+        "data.pkl": pickle,
+        "byteorder": b"little",
+        **{f"data/{key}": data for key, data in storages.items()},
+        "version": b"3\n",
+    }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", pickle)
-        archive.writestr("archive/byteorder", "little")
-        for key, data in storages.items():
-            archive.writestr(f"archive/data/{key}", data)
-        archive.writestr("archive/version", "3\n")
+        for name, content in records.items():
+            # ZipInfo by itself has the same date every time.
+            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
     return buffer.getvalue()

@@ -53,6 +53,9 @@ class OpcodeWriter:
     def global_(self, module: str, name: str) -> None:
         """Write a name; Python 2's, as protocol 2 has it."""
         if not self.recall((module, name)):
+            if not all(part.isidentifier() for part in (*module.split("."), name)):
+                msg = f"name that is none: {module!r}, {name!r}"
+                raise PlanError(msg)
             self.emit(f"c{module}\n{name}\n".encode())
             self.remember((module, name))
 

@@ -20,17 +20,15 @@ from converter.checkpoint.values import (
     Value,
     is_atom,
 )
-from converter.dtypes import BY_STORAGE_CLASS
+from converter.dtypes import BY_NAME, BY_STORAGE_CLASS
 from converter.inert.nodes import ByteString
+from converter.readers.rebuild.torch_names import LAYOUTS, QSCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEQUENCES: Final = frozenset({"list", "tuple", "set", "torch.Size"})
 MAPPINGS: Final = frozenset({"dict", "OrderedDict", "Counter"})
-PLAIN: Final = frozenset(
-    {"complex", "bytearray", "torch.dtype", "torch.device", "torch.layout", "torch.qscheme"}
-)
 COMPRESSED: Final = {
     "sparse_csr": ("crow_indices", "col_indices", "values"),
     "sparse_bsr": ("crow_indices", "col_indices", "values"),
@@ -41,6 +39,20 @@ JAGGED_CLASS: Final = "torch.nested._internal.nested_tensor.NestedTensor"
 STORAGE_CLASSES: Final = {dtype.name: name for name, dtype in BY_STORAGE_CLASS.items()}
 """Name of a dtype → the storage class that has it, for those that have one."""
 
+_NAMES: Final = {
+    # Those of one to seven bits exist as names only.
+    "torch.dtype": frozenset(
+        {*BY_NAME, *(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8))}
+    ),
+    "torch.layout": frozenset(LAYOUTS),
+    "torch.qscheme": frozenset(QSCHEMES),
+}
+_NUMBER: Final = frozenset({int, float, bool})
+_FIELDS: Final[dict[str, tuple[tuple[frozenset[type], ...], ...]]] = {
+    "complex": ((_NUMBER, _NUMBER),),
+    "bytearray": ((frozenset({bytes}),),),
+    "torch.device": ((frozenset({str}),), (frozenset({str}), frozenset({int}))),
+}
 _KEYS: Final = frozenset({"complex", "torch.dtype", "torch.device"})
 # LONG1 has a length of one byte; the longer form is refused.
 _MAX_INT_BITS: Final = 255 * 8 - 1
@@ -93,7 +105,7 @@ def is_key(value: Value) -> bool:
         elif isinstance(one, SequenceValue) and one.kind in ("tuple", "torch.Size"):
             stack += one.items
         elif isinstance(one, PlainValue):
-            if one.kind not in _KEYS:
+            if one.kind not in _KEYS or reason_against(one) is not None:
                 return False
         elif not isinstance(one, TensorRef) or is_array(one) or reason_against(one) is not None:
             return False
@@ -141,7 +153,21 @@ def _says_nothing(attributes: MappingValue | None) -> bool:
 
 
 def _against_plain(value: PlainValue) -> str | None:
-    return None if value.kind in PLAIN else f"a {value.kind}"
+    """Look at the fields as well: a name among them goes into the pickle as a name."""
+    fields = value.fields
+    known = _NAMES.get(value.kind)
+    if known is not None:
+        name = fields[0] if len(fields) == 1 else None
+        return None if type(name) is str and name in known else f"a {value.kind} of no known name"
+    types = _FIELDS.get(value.kind)
+    if types is None:
+        return f"a {value.kind}"
+    good = any(
+        len(fields) == len(one)
+        and all(type(field) in kinds for field, kinds in zip(fields, one, strict=True))
+        for one in types
+    )
+    return None if good else f"a {value.kind} of other fields than Python's"
 
 
 def _against_tensor(value: TensorRef) -> str | None:

@@ -266,6 +266,26 @@ def test_tree_without_anything_odd_is_not_copied() -> None:
     assert unsupported == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        PlainValue("torch.dtype", ("float32\ncposix\nsystem",)),
+        PlainValue("torch.qscheme", ("per_tensor_affine\nR",)),
+        PlainValue("torch.layout", ("nothing",)),
+        PlainValue("torch.device", (1,)),
+        PlainValue("complex", (1.0,)),
+        PlainValue("bytearray", ("text",)),
+    ],
+    ids=lambda value: value.kind,
+)
+def test_document_cannot_smuggle_opcodes_in(value: PlainValue) -> None:
+    """The names of a dtype, a scheme or a layout come from a file, and would end in a GLOBAL."""
+    prepared, unsupported = prepare(sequence("list", value))
+    assert len(unsupported) == 1
+    opcodes = pickletools.genops(pickle_of(write(prepared)))
+    assert [arg for opcode, arg, _ in opcodes if opcode.name == "GLOBAL"] == []
+
+
 NAME = GlobalValue("a.b", "C")
 ODD: list[tuple[Value, str]] = [
     (sequence("frozenset", 1), "frozenset"),

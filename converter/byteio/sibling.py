@@ -6,7 +6,7 @@ import os
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
-from converter.byteio.local import FileSource, source_error
+from converter.byteio.local import FileSource, close_read, source_error
 from converter.errors import SourceError
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def open_sibling(folder: str | Path, name: str) -> FileSource:
         for component in components[:-1]:
             previous = current
             current = _open_step(component, _STEP_FLAGS, previous, shown)
-            os.close(previous)
+            close_read(previous)
         descriptor = _open_step(components[-1], _FILE_FLAGS, current, shown)
     finally:
-        os.close(current)
+        close_read(current)
     return FileSource.adopt(descriptor, shown)
 
 

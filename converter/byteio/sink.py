@@ -68,14 +68,13 @@ class AtomicFile:
         """
         temporaries.remove_abandoned(self.part_of)
         _check_target(self.path, replace=self.replace, folder=False)
-        temporary = temporaries.temporary_path(self.part_of)
+        self._temporary = temporary = temporaries.temporary_path(self.part_of)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._descriptor = os.open(temporary, flags, 0o666)
         except (OSError, ValueError) as error:
-            temporaries.release(temporary)
+            self._discard()
             raise _sink_error(self.path, error) from error
-        self._temporary = temporary
         temporaries.lock(self._descriptor)
         return self
 
@@ -119,9 +118,10 @@ class AtomicFile:
         rest = memoryview(buffer).cast("B") if len(buffer) else memoryview(b"")
         while rest:
             try:
-                rest = rest[os.write(self.descriptor, rest) :]
+                count = os.write(self.descriptor, rest)
             except OSError as error:
                 raise _sink_error(self.path, error) from error
+            rest = rest[self._accepted(count) :]
 
     def write_at(self, offset: int, buffer: bytes | bytearray | memoryview) -> None:
         """Write all of `buffer` at `offset`; the position of the descriptor stays."""
@@ -131,8 +131,19 @@ class AtomicFile:
                 count = os.pwrite(self.descriptor, rest, offset)
             except OSError as error:
                 raise _sink_error(self.path, error) from error
-            rest = rest[count:]
+            rest = rest[self._accepted(count) :]
             offset += count
+
+    def _accepted(self, count: int) -> int:
+        """Return how many bytes were written; a system that takes none would be asked for ever.
+
+        Raises:
+            SinkError: none were.
+        """
+        if count <= 0:
+            msg = f"cannot write: {self.path}: the system accepts no more bytes"
+            raise SinkError(msg)
+        return count
 
     def flush(self) -> None:
         """Bring what was written to the disk.
@@ -215,10 +226,9 @@ class AtomicFolder:
         """
         temporaries.remove_abandoned(self.target)
         _check_target(self.target, replace=self.replace, folder=True)
-        temporary = temporaries.temporary_path(self.target)
+        self._temporary = temporary = temporaries.temporary_path(self.target)
         try:
             temporary.mkdir(mode=0o777)
-            self._temporary = temporary
             self._descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
             self._discard()

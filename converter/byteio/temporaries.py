@@ -141,4 +141,5 @@ def _is_unlocked(path: Path) -> bool:
     try:
         return lock(descriptor)
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.close(descriptor)

@@ -78,10 +78,11 @@ def _stage_folder(
     with AtomicFolder(destination, replace=replace) as folder:
         with _phase(plan, progress):
             for file in plan.files:
-                with AtomicFile(folder.path / file.file_name) as sink:
+                # By a rename, as nobody else writes here: a link could leave its other name.
+                with AtomicFile(folder.path / file.file_name, replace=True) as sink:
                     write_file(file, sink, progress, limits)
         if plan.sidecar is not None:
-            with AtomicFile(folder.path / plan.sidecar.file_name) as sink:
+            with AtomicFile(folder.path / plan.sidecar.file_name, replace=True) as sink:
                 sink.write_at(0, plan.sidecar.content)
         yield {file.file_name: folder.path / file.file_name for file in plan.files}
 

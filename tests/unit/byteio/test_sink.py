@@ -371,3 +371,17 @@ def test_failing_close_does_not_undo_what_was_flushed(
         monkeypatch.setattr(sink, "_fsync_folder", lambda _: None)
         monkeypatch.setattr(os, "close", close)
     assert names(tmp_path) == ["f"]
+
+
+def test_system_that_accepts_nothing_is_not_asked_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda *_: 0)
+    monkeypatch.setattr(os, "write", lambda *_: 0)
+    for write in (AtomicFile.write, lambda out, content: out.write_at(0, content)):
+        with (
+            pytest.raises(SinkError, match="accepts no more"),
+            AtomicFile(tmp_path / "f") as out,
+        ):
+            write(out, b"x")
+    assert names(tmp_path) == []

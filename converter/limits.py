@@ -43,6 +43,10 @@ class Limits:
         max_blob_depth: legacy streams nested in the bytes of a pickle.
         max_header_bytes: safetensors header; 100,000,000 in the reference implementation.
         max_tensors: tensors of one checkpoint.
+        max_shared_values: values met again on another way to a tensor, where parts of a tree are
+            shared, beyond 64 ways to each: what is walked in a few seconds.
+        max_names_chars: the names of one checkpoint's tensors together, where the header of one
+            safetensors file holds 100,000,000 bytes.
         max_embedded_document_bytes: the document inside a safetensors header; a larger one goes
             to a sidecar file, so that readers of the header stay quick.
         max_document_bytes: the document of a converted checkpoint, wherever it stands; one of a
@@ -76,6 +80,8 @@ class Limits:
     max_blob_depth: int = 4
     max_header_bytes: int = 100_000_000
     max_tensors: int = 4_000_000
+    max_shared_values: int = 500_000
+    max_names_chars: int = 1 << 28
     max_embedded_document_bytes: int = 1 << 20
     max_document_bytes: int = 1 << 29
     max_folder_files: int = 512

@@ -1,8 +1,8 @@
 """Finds every tensor of a tree of values and names it by its path.
 
 The tree may share and contain itself. Shared parts are named once for each way that leads to
-them, as torch.load would show them, within `Limits.max_tensors`; parts without tensors are never
-followed, so sharing without tensors costs nothing.
+them, as torch.load would show them, within `Limits.max_tensors` and what a `WalkBudget` allows;
+parts without tensors are never followed, so sharing without tensors costs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from converter.checkpoint.values import CompositeTensor, Value, children, is_ato
 from converter.dtypes import BY_NAME
 from converter.errors import LimitError
 from converter.readers.modules import MODULE_TABLES, is_module
+from converter.readers.walk_budget import WalkBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,8 @@ class TensorMap:
         """Return the tensors below `value` by name.
 
         Raises:
-            LimitError: more tensors than `Limits.max_tensors`, or deeper than `Limits.max_depth`.
+            LimitError: more tensors than `Limits.max_tensors`, deeper than `Limits.max_depth`, or
+                more ways and longer names than a `WalkBudget` allows.
         """
         flat = Flattened()
         for path, tensor in self._walk(value):
@@ -96,6 +98,7 @@ class TensorMap:
         on_path: set[int] = set()
         # A frame is (path, value); a None value leaves the container whose id stands in its place.
         stack: list[tuple[tuple[str, ...], Value, int]] = [((), root, 0)]
+        budget = WalkBudget(self._limits)
         leading = self._leading
         if id(root) not in self._seen:
             # A container made for this purpose, of values that are in the tree.
@@ -105,17 +108,19 @@ class TensorMap:
             if leaving:
                 on_path.discard(leaving)
                 continue
-            if isinstance(value, (TensorRef, CompositeTensor)):
-                found.append((path, value))
-            elif isinstance(value, Storage):
-                found.append((path, tensor_of_storage(value)))
+            if isinstance(value, (TensorRef, CompositeTensor, Storage)):
+                budget.name(sum(map(len, path)))
+                tensor = tensor_of_storage(value) if isinstance(value, Storage) else value
+                found.append((path, tensor))
             if len(path) > self._limits.max_depth:
                 raise LimitError("max_depth", allowed=self._limits.max_depth, found=len(path))
             if len(found) > self._limits.max_tensors:
                 raise LimitError("max_tensors", allowed=self._limits.max_tensors, found=len(found))
+            held = children(value)
+            budget.meet(id(value), 1 + len(held))
             inside = [
                 (label, child)
-                for label, child in children(value)
+                for label, child in held
                 if id(child) in leading and id(child) not in on_path
             ]
             if inside:

@@ -28,6 +28,7 @@ from converter.readers.module_additions import (
 )
 from converter.readers.module_leftovers import left_out_of
 from converter.readers.modules import ModuleView, view_of
+from converter.readers.walk_budget import WalkBudget
 
 if TYPE_CHECKING:
     from converter.limits import Limits
@@ -99,7 +100,8 @@ def module_state(root: Value, limits: Limits) -> ModuleState:
 
     Raises:
         LimitError: deeper than `Limits.max_depth`, more than `Limits.max_tensors` entries or
-            visits, or a name longer than `Limits.max_record_name_bytes`.
+            visits, a name longer than `Limits.max_record_name_bytes`, or more ways and longer
+            names than a `WalkBudget` allows.
     """
     walk = _Walk(limits)
     walk.run(root)
@@ -137,6 +139,7 @@ class _Walk:
         self._on_path: Final[set[int]] = set()
         self._named_classes: Final[set[str]] = set()
         self._visits = 0
+        self._budget: Final = WalkBudget(limits)
 
     def run(self, root: Value) -> None:
         stack = [_Step(root, "", "", 0)]
@@ -160,6 +163,8 @@ class _Walk:
             self._not_a_module(step)
             return []
         self._views[id(value)] = view
+        held = len(view.parameters) + len(view.buffers) + len(view.modules)
+        self._budget.meet(id(value), 1 + held)
         self._note(view, step.path)
         skipped = _non_persistent(view)
         prefix = step.prefix
@@ -188,10 +193,12 @@ class _Walk:
             raise LimitError(
                 "max_record_name_bytes", allowed=limits.max_record_name_bytes, found=len(step.path)
             )
+        self._budget.name(len(step.path))
 
     def _emit(self, prefix: str, entries: list[tuple[str, Value]]) -> None:
         known = self.state.entries
         for name, value in entries:
+            self._budget.name(len(prefix) + len(name))
             known[prefix + name] = value
         if len(known) > self._limits.max_tensors:
             raise LimitError("max_tensors", allowed=self._limits.max_tensors, found=len(known))

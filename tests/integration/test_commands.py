@@ -207,9 +207,7 @@ def test_wrong_arguments() -> None:
     assert depickle("convert", RUN, "x.safetensors", "--rename", "no-equals-sign").code == 2
 
 
-def test_output_that_differs_never_appears(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_output_that_differs_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that garbles what is written is simulated where the last bytes go out."""
     from converter.byteio.sink import AtomicFile
 

@@ -55,7 +55,7 @@ def _each_holds_all_others(count: int, made: bytes, fill: Callable[..., bytes]) 
 def _layers(count: int, fan: int) -> bytes:
     pickle = b"}" + _dict({"w": TENSOR}) + _put(0)
     for layer in range(1, count):
-        pickle += b"}" + _dict({f"k{way}": _get(layer - 1) for way in range(fan)}) + _put(layer)
+        pickle += b"0}" + _dict({f"k{way}": _get(layer - 1) for way in range(fan)}) + _put(layer)
     return pickle
 
 

@@ -12,10 +12,11 @@ from msgspec import structs
 
 from converter.byteio import temporaries
 from converter.byteio.local import FileSource
+from converter.checkpoint.canonical import Note
 from converter.checkpoint.document import document_to_json, encode_planned
 from converter.checkpoint.document_types import Encoding, OutputTensor
 from converter.containers.detection import detect
-from converter.errors import PlanError, SinkError
+from converter.errors import PlanError, RefusedError, SinkError
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.progress import SilentProgress
 from converter.readers.opening import open_checkpoint
@@ -29,6 +30,9 @@ from converter.reporting.documents import (
 from converter.reporting.fingerprints import fingerprint_lines_of
 from converter.reporting.inspection import component_line, note_lines, source_facts
 from converter.reporting.verification import oracle_text, verification_report
+from converter.risk.opened import judge_opened
+from converter.risk.policy import DEFAULT_POLICY, Policy
+from converter.risk.verdict import Verdict
 from converter.verification.header import read_header
 from converter.verification.torch_oracle import compare_with_torch
 from converter.verification.verifier import ExpectedTensor, verify_checkpoints, verify_output
@@ -59,6 +63,7 @@ class ConversionSettings:
         replace: whether an existing output may be replaced.
         fingerprint: whether the finished output is read once more for its fingerprints.
         limits: the caps in force.
+        policy: which verdicts on the source are let through.
     """
 
     verify: bool = True
@@ -66,6 +71,7 @@ class ConversionSettings:
     replace: bool = False
     fingerprint: bool = False
     limits: Limits = DEFAULT_LIMITS
+    policy: Policy = DEFAULT_POLICY
 
 
 DEFAULT_SETTINGS: Final = ConversionSettings()
@@ -96,6 +102,7 @@ def convert_checkpoint(
         SourceError: the source cannot be read, or changed while it was read.
         FormatError: it is no checkpoint that can be read whole.
         PlanError: the options do not fit the checkpoint.
+        RefusedError: what loading it would do is dangerous or suspicious, and not allowed.
         SinkError: the output cannot be written, or exists and may not be replaced.
     """
     target = Path(destination)
@@ -104,6 +111,7 @@ def convert_checkpoint(
     try:
         if checkpoint.opened.error is not None:
             raise checkpoint.opened.error
+        _check_verdict(checkpoint, settings)
         plan = planned(checkpoint, target.name, options, settings.limits)
         gate = _Gate(checkpoint, plan, target, settings, progress)
         with suppress(_DiffersError):

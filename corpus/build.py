@@ -19,6 +19,7 @@ import torch
 from corpus.broken_recipes import BROKEN
 from corpus.checkpoint_recipes import CHECKPOINTS
 from corpus.container_recipes import CONTAINERS
+from corpus.hostile_recipes import HOSTILE
 from corpus.manifest import (
     MANIFEST,
     SCHEMA_FILE,
@@ -35,6 +36,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     **CHECKPOINTS,
     **CONTAINERS,
     **BROKEN,
+    **HOSTILE,
 }
 """Path below the corpus → how that file is made."""
 

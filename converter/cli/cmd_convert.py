@@ -18,6 +18,7 @@ from converter.cli.output_options import (
 from converter.cli.progress_bar import progress_for
 from converter.conversion import SUFFIX, ConversionSettings
 from converter.reporting.text import conversion_text
+from converter.risk.policy import policy_of
 
 
 @click.command("convert", short_help="To safetensors, verified.")
@@ -29,6 +30,11 @@ from converter.reporting.text import conversion_text
     "--oracle",
     type=click.Choice(["torch"]),
     help="Also compare with torch.load(weights_only=True), where torch takes the file.",
+)
+@click.option(
+    "--allow",
+    type=click.Choice(["suspicious", "dangerous"]),
+    help="Convert although loading SRC itself would be that; converting runs nothing of it.",
 )
 @click.option("--replace", is_flag=True, help="Replace an existing output.")
 @click.option("--fingerprint", is_flag=True, help="Read the output again for its fingerprints.")
@@ -46,6 +52,7 @@ def cmd_convert(source: str, destination: str, **chosen: Any) -> int:  # noqa: A
         oracle=chosen["oracle"] == "torch",
         replace=chosen["replace"],
         fingerprint=chosen["fingerprint"],
+        policy=policy_of([chosen["allow"]] if chosen["allow"] else []),
     )
     progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
     report = converter.convert(

@@ -35,6 +35,9 @@ class Policy:
         return any(verdict.rank <= allowed.rank for allowed in self.allowed)
 
 
+DEFAULT_POLICY: Final = Policy()
+
+
 def policy_of(names: Iterable[str]) -> Policy:
     """Return the policy that allows the verdicts of these names."""
     return Policy(frozenset(Verdict(name) for name in names))

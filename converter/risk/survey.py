@@ -164,9 +164,16 @@ _CHILDREN: Final[dict[type, Callable[..., Sequence[Node]]]] = {
 }
 
 
-def iter_strings(node: Node, count: int) -> Iterator[Blob]:
-    """Iterate over the strings below a node, at most `count` nodes of it."""
-    seen: set[int] = set()
+def iter_strings(node: Node, count: int, seen: set[int] | None = None) -> Iterator[Blob]:
+    """Iterate over the strings below a node, at most `count` nodes of it.
+
+    Args:
+        node: where to begin.
+        count: how many nodes to look into.
+        seen: identities of nodes to pass over, added to on the way: shared between calls, it
+            keeps calls inside each other's arguments from being walked again for each of them.
+    """
+    seen = set() if seen is None else seen
     pending = [node]
     while pending and count > 0:
         holder = pending.pop()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import pytest
 import safetensors.numpy
 
 import converter
+from converter.conversion import ConversionSettings
+from converter.errors import RefusedError
+from converter.risk.policy import policy_of
 from tests.support.pickles import tensor_opcodes, torch_zip, tripwire_pickle, would_call
 
 if TYPE_CHECKING:
@@ -24,7 +28,11 @@ def test_payload_is_read_and_not_executed(tmp_path: Path) -> None:
     picture = converter.inspect(source)
     names = {line.name: line.called for line in picture.names}
     assert names["posix.mkdir"] is True
-    report = converter.convert(source, tmp_path / "out.safetensors")
+    assert converter.scan(source).verdict == "dangerous"
+    with pytest.raises(RefusedError, match=r"dangerous: .* posix\.mkdir is called by REDUCE"):
+        converter.convert(source, tmp_path / "out.safetensors")
+    settings = ConversionSettings(policy=policy_of(["dangerous"]))
+    report = converter.convert(source, tmp_path / "out.safetensors", settings=settings)
 
     assert not marker.exists()
     assert report.verification is not None

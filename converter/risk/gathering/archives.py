@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
-from converter.containers.detection import detect
+from converter.containers.detection import Claim, detect
 from converter.containers.tar_archive import read_tar
 from converter.containers.zip_archive import check_crc, read_zip
+from converter.containers.zip_structures import END
 from converter.errors import ContainerError, DepickleError
 from converter.readers.broken_zip import read_truncated_zip
 from converter.readers.torch_legacy import blob_opener
@@ -56,18 +57,11 @@ class _Listed:
         source: its bytes.
         archive: its records.
         kind: its kind.
-        in_a_row: whether other archives stand in the same file.
     """
 
     source: ByteSource
     archive: Archive
     kind: str
-    in_a_row: bool = False
-
-    @property
-    def label(self) -> str:
-        """Return the kind of container that is told."""
-        return "archives_in_a_row" if self.in_a_row else self.kind
 
 
 def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
@@ -77,14 +71,20 @@ def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
     except ContainerError:
         _take_truncated(found, source, place)
         raise
-    parts = _parts(found, source, archive)
-    for number, part in enumerate(parts):
+    parts = [(source, archive)] if _split(source, archive) is None else _parts(found, source)
+    if len(parts) == 1:
+        kind = kind_of_zip(archive).name
+        _take_archive(found, _Listed(source, archive, kind), place)
+        return
+    for anomaly in archive.anomalies:
+        found.note(anomaly, place, "archives_in_a_row")
+    found.archives.append(ArchiveFacts(place.record, "archives_in_a_row", place.level))
+    for number, (window, part) in enumerate(parts, 1):
         kind = kind_of_zip(part).name
-        if len(parts) > 1 and kind == "distcp":
-            kind = "torch_save"
-        here = place if number == 0 else place.inside(f"archive {number} from the end")
-        in_a_row = len(parts) > 1
-        _take_archive(found, _Listed(source, part, kind, in_a_row=in_a_row), here)
+        here = place.inside(f"archive {number}")
+        _take_archive(
+            found, _Listed(window, part, "torch_save" if kind == "distcp" else kind), here
+        )
 
 
 def _take_truncated(found: Collector, source: ByteSource, place: Place) -> None:
@@ -94,30 +94,50 @@ def _take_truncated(found: Collector, source: ByteSource, place: Place) -> None:
         found.keep(graph, source.nbytes, place.inside(name, context=Context.TORCH))
 
 
-def _parts(found: Collector, source: ByteSource, archive: Archive) -> list[Archive]:
-    """Return the archive, and those that stand before it in the same file, the last one first."""
-    parts = [archive]
-    while len(parts) < _MAX_PARTS:
-        offsets = [record.header_offset for record in parts[-1].records if record.header_offset]
-        zero = any(record.header_offset == 0 for record in parts[-1].records)
-        if zero or not offsets or min(offsets) <= 0:
-            break
-        window = WindowSource(source, 0, min(offsets), source.name)
-        if detect(window).kind != "zip":
-            break
+def _parts(found: Collector, source: ByteSource) -> list[tuple[ByteSource, Archive]]:
+    """Return the archives that stand in a row in a file, each with its own bytes, in order.
+
+    Where an archive is said to be followed by another, both are what some reader reads.
+    """
+    parts: list[tuple[ByteSource, Archive]] = []
+    pending: list[ByteSource] = [source]
+    while pending and len(parts) < _MAX_PARTS:
+        window = pending.pop()
         try:
-            parts.append(read_zip(window, found.limits))
+            archive = read_zip(window, found.limits)
         except DepickleError:
-            break
+            continue  # bytes between archives: the whole file's anomalies tell of them
+        split = _split(window, archive)
+        if split is None:
+            parts.append((window, archive))
+        else:
+            pending += reversed(split)
     return parts
+
+
+def _split(window: ByteSource, archive: Archive) -> list[ByteSource] | None:
+    """Return what stands before and behind the first end record that is not the archive's own."""
+    ends = [item.offset for item in archive.anomalies if item.code == "zip_concatenated"]
+    if not ends or ends[0] is None:
+        return None
+    stop = ends[0] + END.size
+    if stop >= window.nbytes:
+        return None
+    stop += int.from_bytes(window.read_at(stop - 2, 2), "little")
+    if stop >= window.nbytes:
+        return None
+    first = WindowSource(window, 0, stop, window.name)
+    return [first, WindowSource(window, stop, window.nbytes - stop, window.name)]
 
 
 def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
     records = listed.archive.records
     names = tuple(record.name for record in records[:_MAX_ARCHIVE_NAMES])
-    found.archives.append(ArchiveFacts(place.record, listed.label, place.level, names))
+    found.archives.append(ArchiveFacts(place.record, listed.kind, place.level, names))
     for anomaly in listed.archive.anomalies:
-        found.note(anomaly, place, listed.label)
+        found.note(anomaly, place, listed.kind)
+    if listed.kind == "aborted":
+        found.fail(_aborted(listed), place)
     context = _CONTEXTS.get(listed.kind, Context.TORCH)
     storages = _storages(listed.archive)
     peeked = nbytes = 0
@@ -132,6 +152,15 @@ def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
         what = f"{peeked} records of {nbytes} bytes"
         reason = "they begin with nothing that is a pickle or an archive; the rest is not read"
         found.skipped.append(Skipped(what, reason, place.at(0)))
+
+
+def _aborted(listed: _Listed) -> ContainerError:
+    return ContainerError(
+        "aborted torch.save, nothing was pickled",
+        source=listed.source.name,
+        expected=f"a record {root_of(listed.archive)}/data.pkl",
+        code="aborted_save",
+    )
 
 
 def _storages(archive: Archive) -> Mapping[str, int]:
@@ -206,7 +235,10 @@ def _peek(found: Collector, data: ByteSource, place: Place, *, expected: bool) -
         return False
     before = len(found.pickles), len(found.archives)
     head = WindowSource(data, 0, min(found.scan_limits.peek_bytes, data.nbytes), data.name)
-    claim = detect(head).claims[0]
+    first = head.read_at(0, head.nbytes)
+    claim = _NO_CLAIM
+    if first.startswith(_SIGNATURES) or first[257:262] == b"ustar":
+        claim = detect(head).claims[0]
     if claim.kind in _CONTAINERS and claim.strong and claim.offset in _HEAD_OFFSETS:
         if claim.kind == "torch_legacy":
             take_legacy(found, data, place)
@@ -276,6 +308,21 @@ def _take_torch_tar(found: Collector, source: ByteSource, place: Place) -> None:
 
 _TIGHT_NBYTES: Final = 1 << 20
 _TIGHT_RATIO: Final = 100
+# The beginnings of all of them; detection then decides.
+_SIGNATURES: Final = (
+    *(
+        b"PK",
+        b"\x80",
+        b"L1",
+        b"\x93NUMPY",
+        b"\x1f\x8b",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"7z",
+        b"\x28\xb5\x2f\xfd",
+    ),
+)
+_NO_CLAIM: Final = Claim("unknown", 0, "", strong=False)
 _HEAD_OFFSETS: Final = (0, 257)
 _TORCH_MEMBERS: Final = ("storages", "tensors", "pickle")
 # Members in which pickles and raw numbers take turns.

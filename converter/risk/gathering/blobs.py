@@ -17,9 +17,9 @@ from converter.inert.names import canonical_name
 from converter.inert.nodes import GlobalNode, TupleNode
 from converter.risk.argument_checks import literal
 from converter.risk.facts import Origin
-from converter.risk.gathering.streams import says_something, take_pickle
+from converter.risk.gathering.streams import STARTERS, says_something, take_pickle
 from converter.risk.known_names import safe_name
-from converter.risk.strings import SHORTEST_BASE64
+from converter.risk.strings import SHORTEST_BASE64, is_blob
 from converter.risk.survey import Blob, iter_strings
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _BASE64_WHOLE: Final = re.compile(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 _LOADS: Final = ("torch.storage", "_load_from_bytes")
+# PROTO and EXT.
+_BINARY_STARTERS: Final = frozenset({b"\x80", b"\x82", b"\x83", b"\x84"})
 _PACKED: Final = frozenset({"gzip", "bzip2", "xz", "zlib"})
 _MAX_ARGUMENT_NODES: Final = 200
 
@@ -60,6 +62,7 @@ def _arguments(facts: PickleFacts) -> tuple[dict[Blob, str], set[int]]:
     """
     reached: dict[Blob, str] = {}
     seen: set[int] = set()
+    walked: set[int] = set()
     protocol = facts.graph.protocol
     for call in facts.graph.calls:
         name = _name_of(call.func, protocol)
@@ -71,7 +74,7 @@ def _arguments(facts: PickleFacts) -> tuple[dict[Blob, str], set[int]]:
                 seen.update(id(text.value) for text in iter_strings(items[0], _MAX_ARGUMENT_NODES))
         elif name is None or safe_name(*name) is None:
             shown = ".".join(name) if name else "something computed"
-            for blob in iter_strings(call, _MAX_ARGUMENT_NODES):
+            for blob in iter_strings(call, _MAX_ARGUMENT_NODES, walked):
                 reached.setdefault(blob, f"argument of {shown}")
     return reached, seen
 
@@ -84,8 +87,11 @@ def _name_of(node: Node, protocol: int | None) -> tuple[str, str] | None:
 
 def _take(found: Collector, facts: PickleFacts, blob: Blob, place: Place, *, how: str) -> None:
     """Take one string, in every form in which it may be a pickle."""
-    offset = getattr(blob.holder, "offset", facts.graph.start)
     stream = how.endswith("_load_from_bytes")
+    forms = [form for form in _forms(blob.value) if stream or _is_plausible(form[0])]
+    if not forms:
+        return
+    offset = getattr(blob.holder, "offset", facts.graph.start)
     inner = place.inside(
         f"bytes at {offset}",
         level=place.level + 1,
@@ -95,7 +101,7 @@ def _take(found: Collector, facts: PickleFacts, blob: Blob, place: Place, *, how
         parent_offset=offset,
         storages={},
     )
-    for raw, label in _forms(blob.value):
+    for raw, label in forms:
         here = inner if not label else replace(inner, record=f"{inner.record} ({label})")
         source = MemorySource(raw, here.record or "bytes")
         if stream:
@@ -105,6 +111,14 @@ def _take(found: Collector, facts: PickleFacts, blob: Blob, place: Place, *, how
             _unpack(found, source, here)
         else:
             _take_plain(found, source, here)
+
+
+def _is_plausible(raw: bytes) -> bool:
+    """Return whether bytes are worth reading: most strings are words, and begin no pickle."""
+    first = raw[:1]
+    if first in _BINARY_STARTERS or is_blob(raw):
+        return True
+    return first in STARTERS and b"\n" in raw and b"." in raw
 
 
 def _forms(value: str | bytes) -> list[tuple[bytes, str]]:

@@ -14,6 +14,7 @@ from converter.limits import DEFAULT_LIMITS, Limits
 from converter.readers.diagnosis import unreadable
 from converter.readers.safetensors_source import read_safetensors
 from converter.risk.facts import ArchiveFacts, InputFacts, Origin
+from converter.risk.finding import Skipped
 from converter.risk.gathering.archives import take_tar, take_zip
 from converter.risk.gathering.blobs import take_blobs
 from converter.risk.gathering.collector import Collector, Place
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 _COMPRESSIONS: Final = frozenset({"gzip", "bzip2", "xz", "zlib"})
 # LZMA SDK, lzma.txt: properties 0x5d, then a dictionary size that ends in zeros.
 _LZMA_HEAD: Final = b"\x5d\0\0"
+# What lies beside checkpoints in folders; no loader of checkpoints opens it.
+_TEXT_SUFFIXES: Final = (
+    *(".json", ".jsonl", ".txt", ".md", ".rst", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".csv"),
+    *(".tsv", ".py", ".sh", ".html", ".xml", ".log", ".model_card", ".gitattributes", ".license"),
+)
 _SAFETENSORS_HEAD: Final = re.compile(rb".{4}\0{4}\{[\"} ]", re.DOTALL)
 
 
@@ -93,14 +99,30 @@ def _take(found: Collector, source: ByteSource, place: Place, claim: Claim) -> N
     take = _TAKERS.get(kind)
     if take is None:
         take_suspected(found, source, place)
-        raise unreadable(source, kind)
+        _refuse(found, source, place, kind)
+        return
     if kind not in ("zip", "tar"):
         found.archives.append(ArchiveFacts(place.record, kind, place.level))
     before = len(found.pickles)
     take(found, source, place)
     if kind == "pickle" and not claim.strong and _is_no_pickle(found, before):
         del found.pickles[before:]
-        raise unreadable(source, "unknown")
+        _refuse(found, source, place, "unknown")
+
+
+def _refuse(found: Collector, source: ByteSource, place: Place, kind: str) -> None:
+    """Say that a file is of no kind that is read, unless it is the text that its name promises.
+
+    Raises:
+        FormatError: it is not.
+    """
+    error = unreadable(source, kind)
+    if error.code == "text_file" and source.name.lower().endswith(_TEXT_SUFFIXES):
+        reason = "text, as its name says, and no pickle"
+        found.skipped.append(Skipped("the whole file", reason, place.at(0)))
+        found.archives.append(ArchiveFacts(place.record, "text", place.level))
+        return
+    raise error
 
 
 def _is_no_pickle(found: Collector, before: int) -> bool:

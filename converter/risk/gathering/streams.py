@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
-from converter.errors import LimitError
+from converter.errors import ContainerError, LimitError
 from converter.inert.machine import read_graph
 from converter.inert.nodes import ByteString, ListNode
 from converter.readers.joblib_file import RawArrays
@@ -60,24 +60,41 @@ def take_legacy(found: Collector, source: ByteSource, place: Place) -> None:
         if graph.error is not None:
             return
         position = graph.stop
-    if len(graphs) == len(_LEGACY):
-        position = _storages_stop(found, source, graphs[3], graphs[4])
-    take_rest(found, source, place, position)
+    if len(graphs) < len(_LEGACY):
+        found.fail(_cut(source, f"no {_LEGACY[len(graphs)]}"), place, position)
+        return
+    stop = _storages_stop(found, source, graphs[3], graphs[4])
+    if stop is None:
+        found.fail(_cut(source, "not all of its storages"), place, position)
+        hidden = replace(place, origin=Origin.HIDDEN, expected=False)
+        _take_stacked(found, source, hidden, position)
+    else:
+        take_rest(found, source, place, stop)
 
 
-def _storages_stop(found: Collector, source: ByteSource, main: Graph, keys: Graph) -> int:
-    """Return where the storages end, as far as they can be told apart."""
+def _cut(source: ByteSource, what: str) -> ContainerError:
+    return ContainerError(
+        "legacy stream is truncated",
+        source=source.name,
+        expected=", ".join(_LEGACY) + " and storages",
+        found=what,
+        code="legacy_truncated",
+    )
+
+
+def _storages_stop(found: Collector, source: ByteSource, main: Graph, keys: Graph) -> int | None:
+    """Return where the storages end; None where they do not all stand there."""
     position = keys.stop
     claims = claimed_storages(main, found.limits)
     for key in keys.root.items if isinstance(keys.root, ListNode) else []:
         text = key.decode("latin-1") if isinstance(key, ByteString) else key
         claim = claims.get(text) if isinstance(text, str) else None
         if claim is None or position + _COUNT.size > source.nbytes:
-            return position
+            return None
         (count,) = _COUNT.unpack(source.read_at(position, _COUNT.size))
         nbytes = count * (claim.dtype.itemsize if claim.dtype else 1)
         if count < 0 or position + _COUNT.size + nbytes > source.nbytes:
-            return position
+            return None
         position += _COUNT.size + nbytes
     return position
 
@@ -94,6 +111,15 @@ def take_npy(found: Collector, source: ByteSource, place: Place) -> None:
     stop = start + nbytes_of(header.description, header.shape, found.limits)
     if stop < source.nbytes:
         take_rest(found, source, hidden, stop)
+    elif stop > source.nbytes:
+        raise ContainerError(
+            "npy file is truncated",
+            source=source.name,
+            offset=source.nbytes,
+            expected=f"{stop} bytes",
+            found=str(source.nbytes),
+            code="npy_truncated",
+        )
 
 
 def take_rest(found: Collector, source: ByteSource, place: Place, stop: int) -> None:
@@ -151,7 +177,7 @@ def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:
 
 
 def _take_suspected(found: Collector, source: ByteSource, place: Place, start: int) -> None:
-    if start >= source.nbytes or source.read_at(start, 1) not in _STARTERS:
+    if start >= source.nbytes or source.read_at(start, 1) not in STARTERS:
         return
     graph = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
     if says_something(graph):
@@ -192,7 +218,7 @@ def _find(
 
 
 # Opcodes that need nothing on the stack: with any other, a stream ends before it has begun.
-_STARTERS: Final = frozenset(
+STARTERS: Final = frozenset(
     bytes([byte])
     for byte in b"(NIJKMLFGSTUVXBCP]})ci\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"
     b"\x95\x96\x97"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ID: Final = "expansion"
 WEIGHTS: Final = {
     "pickle_packed_tightly": Weight(
-        Severity.SUSPICIOUS, "a pickle unpacks to far more than it takes", Reach.DENIAL_OF_SERVICE
+        Severity.UNREADABLE, "a pickle unpacks to far more than it takes", Reach.DENIAL_OF_SERVICE
     ),
 }
 # Fewer shared lists than these cannot multiply to anything large.
@@ -34,7 +34,7 @@ def judge(case: Case) -> Iterator[Finding]:
         if size > most and size > pickle.graph.opcode_count * 1_000:
             yield Finding(
                 ID,
-                Severity.SUSPICIOUS,
+                Severity.UNREADABLE,
                 pickle.locate(),
                 f"shared parts make a value of more than {most} parts from "
                 f"{pickle.graph.opcode_count} opcodes",

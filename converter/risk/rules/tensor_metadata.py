@@ -37,13 +37,16 @@ def _judge_pickle(case: Case, pickle: PickleCase) -> Iterator[Finding]:
             and func.module == _MODULE
             and isinstance(call.args, TupleNode)
         ):
-            fault = _fault(case, pickle, call.args.items, func.name)
+            items = call.args.items
+            place = pickle.locate(call.offset, call)
+            fault = _fault(case, items, func.name)
             if fault is not None:
-                place = pickle.locate(call.offset, call)
                 yield Finding(ID, Severity.SUSPICIOUS, place, fault, Reach.METADATA)
+            elif (short := _short(pickle, items)) is not None:
+                yield Finding(ID, Severity.UNREADABLE, place, short, Reach.METADATA)
 
 
-def _fault(case: Case, pickle: PickleCase, args: list[Node], name: str) -> str | None:
+def _fault(case: Case, args: list[Node], name: str) -> str | None:
     """Return what is impossible about a tensor, or None."""
     if len(args) < 4 or not isinstance(args[0], PersistentNode):
         return None
@@ -61,9 +64,7 @@ def _fault(case: Case, pickle: PickleCase, args: list[Node], name: str) -> str |
     wide = _dtype_width(args[6]) if name == "_rebuild_tensor_v3" and len(args) > 6 else width
     if width is None and wide is None:
         return None
-    return _beyond(case, sizes, strides, args[1], wide or 1, nbytes) or _short(
-        pickle, items, nbytes
-    )
+    return _beyond(case, sizes, strides, args[1], wide or 1, nbytes)
 
 
 def _beyond(
@@ -81,12 +82,21 @@ def _beyond(
     return None
 
 
-def _short(pickle: PickleCase, items: list[Node], nbytes: int) -> str | None:
-    """Return that the record of a storage is shorter than it is said to be."""
-    if not pickle.facts.storages or items[3] in _META:
+def _short(pickle: PickleCase, args: list[Node]) -> str | None:
+    """Return that the record of a storage is shorter than it is said to be.
+
+    A file that was cut is that too, so it says no more than that something is missing.
+    """
+    pid = args[0].pid if args and isinstance(args[0], PersistentNode) else None
+    items = pid.items if isinstance(pid, TupleNode) else []
+    if not pickle.facts.storages or len(items) < 5 or items[3] in _META:
+        return None
+    width = _width(items[1])
+    if type(items[4]) is not int or width is None:
         return None
     key = items[2].decode("latin-1") if isinstance(items[2], ByteString) else str(items[2])
     there = pickle.facts.storages.get(key)
+    nbytes = items[4] * width
     if there is not None and there < nbytes:
         return f"a storage is said to have {nbytes} bytes, and its record has {there}"
     return None

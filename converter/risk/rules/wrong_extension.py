@@ -34,7 +34,7 @@ _PROMISES: Final = {
 }  # fmt: skip
 _TORCH_ENDINGS: Final = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".model", ".joblib")
 # Containers that no loader of checkpoints opens.
-_FOREIGN: Final = frozenset({"seven_zip", "zstd"})
+_FOREIGN: Final = frozenset({"seven_zip"})
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -45,9 +45,11 @@ def judge(case: Case) -> Iterator[Finding]:
     lies = promised is not None and kind not in promised and bool(case.pickles)
     if lies or (kind in _FOREIGN and name.endswith(_TORCH_ENDINGS)):
         ending = name.rpartition(".")[2]
+        # People do call their checkpoints .safetensors; only what is not safe hides by it.
+        harmless = lies and not any(pickle.uses for pickle in case.pickles)
         yield Finding(
             ID,
-            Severity.SUSPICIOUS,
+            Severity.NOTE if harmless else Severity.SUSPICIOUS,
             Location(None, 0),
             f"the name ends in .{ending} and the bytes are {kind}",
             Reach.LATENT,

@@ -17,6 +17,7 @@ from converter.checkpoint.document import document_to_json, encode_planned
 from converter.checkpoint.document_types import Encoding, OutputTensor
 from converter.containers.detection import detect
 from converter.errors import PlanError, RefusedError, SinkError
+from converter.garbage import collector_paused
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.progress import SilentProgress
 from converter.readers.opening import open_checkpoint
@@ -132,6 +133,7 @@ def convert_checkpoint(
     return report
 
 
+@collector_paused()
 def planned(
     checkpoint: Checkpoint, file_name: str, options: WriteOptions, limits: Limits
 ) -> OutputPlan:
@@ -146,6 +148,7 @@ def planned(
     return attach_document(plan, _document_text(checkpoint, plan), limits)
 
 
+@collector_paused()
 def check_output(
     checkpoint: Checkpoint,
     plan: OutputPlan,

@@ -6,8 +6,7 @@ A source never gives fewer bytes than it was asked for, and never more than it h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.errors import SourceError
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """Raw bytes inside an open file, for copies that need not pass through Python.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from converter._version import __version__
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from converter.checkpoint.storage import Storage
     from converter.checkpoint.tensor import TensorRef
     from converter.checkpoint.values import Value
+
+# Many tensors have one of few shapes.
+_contiguous_stride: Final = lru_cache(maxsize=1024)(contiguous_stride)
 
 
 class DocumentEncoder:
@@ -97,7 +101,8 @@ class DocumentEncoder:
 
     def _tensor(self, tensor: TensorRef) -> TensorRecord:
         output = self._outputs.get(tensor)
-        row_major = tensor.stride == contiguous_stride(tensor.shape)
+        row_major = tensor.stride == _contiguous_stride(tensor.shape)
+        plain = tensor.attributes is None
         return TensorRecord(
             name=None if output is None else output.name,
             dtype=tensor.dtype.name,
@@ -110,7 +115,7 @@ class DocumentEncoder:
             neg=tensor.neg,
             requires_grad=tensor.requires_grad,
             class_name=self._tree.text(tensor.class_name),
-            attributes=self._tree.encode(tensor.attributes),
+            attributes=None if plain else self._tree.encode(tensor.attributes),
             encoding=None if output is None else output.encoding,
         )
 

@@ -6,7 +6,7 @@ Its JSON is described by ``schemas/checkpoint-v1.json``, which is generated from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta, Struct, field
 
@@ -207,8 +207,7 @@ class CheckpointDocument(Record, frozen=True):
     ] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class OutputTensor:
+class OutputTensor(NamedTuple):
     """Where the bytes of a tensor are in an output.
 
     Attributes:

@@ -20,7 +20,13 @@ from converter.checkpoint.tree_atoms import (
     encode_int,
     encode_text,
 )
-from converter.checkpoint.tree_sharing import Atom, AtomKey, find_shared, long_atom_key
+from converter.checkpoint.tree_sharing import (
+    MIN_SHARED_LENGTH,
+    Atom,
+    AtomKey,
+    find_shared,
+    long_atom_key,
+)
 from converter.checkpoint.values import (
     ArrayValue,
     CompositeTensor,
@@ -78,6 +84,8 @@ class TreeEncoder:
 
     def text(self, text: str) -> forms.TextForm:
         """Return the form of a text."""
+        if len(text) < MIN_SHARED_LENGTH:
+            return encode_text(text)
         key = long_atom_key(text)
         if key is not None and key in self._repeated:
             return self._repeated_atom(key)
@@ -93,6 +101,8 @@ class TreeEncoder:
 
     def _place(self, value: Value, depth: int) -> forms.ValueForm:
         """Return what stands in the place of a value: itself, a reference, or a form to fill."""
+        if type(value) is str:
+            return self.text(value)
         if type(value) in ATOMS:
             return self._atom(value)
         if isinstance(value, TensorRef):
@@ -116,8 +126,6 @@ class TreeEncoder:
         key = long_atom_key(value)
         if key is not None and key in self._repeated:
             return self._repeated_atom(key)
-        if type(value) is str:
-            return encode_text(value)
         if type(value) is int:
             return encode_int(value)
         if type(value) is float:

@@ -43,7 +43,10 @@ def find_shared(roots: Iterable[Value]) -> tuple[set[int], set[AtomKey]]:
     stack = list(roots)
     while stack:
         value = stack.pop()
-        if type(value) in ATOMS:
+        kind = type(value)
+        if kind is str and len(value) < MIN_SHARED_LENGTH:
+            continue  # most of what there is
+        if kind in ATOMS:
             atom = long_atom_key(value)
             if atom is not None:
                 (repeated if atom in atoms else atoms).add(atom)

@@ -237,6 +237,8 @@ def as_text(value: Value) -> str | None:
 
 def children(value: Value) -> list[tuple[str, Value]]:
     """Return the values directly inside one, each with a label that reads well in a path."""
+    if isinstance(value, TensorRef):
+        return [] if value.attributes is None else [("(attributes)", value.attributes)]
     if isinstance(value, SequenceValue):
         return [(str(index), item) for index, item in enumerate(value.items)]
     if isinstance(value, MappingValue):
@@ -256,8 +258,6 @@ def children(value: Value) -> list[tuple[str, Value]]:
     if isinstance(value, ArrayValue):
         items = enumerate(value.data) if isinstance(value.data, list) else ()
         return [("(dtype)", value.dtype), *((str(index), item) for index, item in items)]
-    if isinstance(value, TensorRef) and value.attributes is not None:
-        return [("(attributes)", value.attributes)]
     return []
 
 

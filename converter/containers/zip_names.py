@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from converter.containers.records import ascii_folded
+from converter.containers.records import ascii_folded, ascii_folded_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,18 +27,10 @@ def note_names(names: Sequence[str], log: AnomalyLog) -> None:
     unique = set(names)
     if len(unique) != len(names):
         _note_duplicates(names, log)
-    if len(set(_folded(list(unique)))) != len(unique):
+    if len(set(ascii_folded_all(list(unique)))) != len(unique):
         _note_case_clashes(names, log)
     _note_unsafe(names, log)
     _note_roots(names, log)
-
-
-def _folded(names: list[str]) -> list[str]:
-    """Fold every name; all at once where they are plain, which is ten times as quick."""
-    joined = "\n".join(names)
-    if joined.isascii() and joined.count("\n") == len(names) - 1:
-        return joined.lower().split("\n")
-    return [ascii_folded(name) for name in names]
 
 
 def _note_unsafe(names: Sequence[str], log: AnomalyLog) -> None:

@@ -13,14 +13,13 @@ those of CPython's C unpickler; where its Python unpickler differs, an anomaly i
 
 from __future__ import annotations
 
-import gc
 import struct
-from contextlib import contextmanager
 from itertools import repeat
 from operator import length_hint
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import FormatError, LimitError, PickleError
+from converter.garbage import collector_paused
 from converter.inert import atom_opcodes, call_opcodes, container_opcodes, stack_opcodes
 from converter.inert.nodes import Graph
 from converter.inert.opcodes import BY_BYTE, OPCODES
@@ -28,8 +27,6 @@ from converter.inert.processor import Processor, StopReading
 from converter.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from converter.byteio.source import ByteSource
     from converter.inert.processor import AfterBuild, Handler
     from converter.limits import Limits
@@ -63,7 +60,7 @@ def read_graph(
     """
     graph = Graph(start)
     processor = Processor(source, graph, record=record, limits=limits, after_build=after_build)
-    with _collector_paused():
+    with collector_paused():
         error = _execute(processor)
     graph.leftover = processor.leftover()
     if error is None:
@@ -71,29 +68,6 @@ def read_graph(
     else:
         graph.error = _located(error, processor)
     return graph
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the cyclic garbage collector.
-
-    It runs each time some number of objects was made and walks those that live. The machine makes
-    millions and frees none, so all it finds is work: up to a third of the time. For the same
-    reason the new objects are then declared old, which freezing and thawing does without looking
-    at them; the next collection would otherwise begin by walking them all. Where a program has
-    frozen objects of its own, they stay frozen.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not gc.get_freeze_count():
-            gc.freeze()
-            gc.unfreeze()
-        gc.enable()
 
 
 def _execute(processor: Processor) -> FormatError | None:

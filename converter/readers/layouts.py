@@ -133,8 +133,10 @@ def leading_prefix(names: Sequence[str]) -> list[str]:
 
     Counters of a wrapper (``n_averaged``) have no dot and do not count.
     """
-    split = [name.split(".") for name in names if "." in name]
     leading: list[str] = []
+    if next((name for name in names if "." in name), "").partition(".")[0] not in WRAPPERS:
+        return leading
+    split = [name.split(".") for name in names if "." in name]
     while split:
         part = split[0][0]
         if part not in WRAPPERS or any(parts[0] != part or len(parts) < 2 for parts in split):
@@ -147,10 +149,13 @@ def leading_prefix(names: Sequence[str]) -> list[str]:
 def _inner_notes(component: str, names: Sequence[str], skip: int) -> list[Note]:
     """Return notes on wrappers in the middle of names, where only some modules were wrapped."""
     notes = []
+    everything = "\n".join(names)
     for part, wrapper in WRAPPERS.items():
         # "module" is also an ordinary name; only the others are sure to come from a wrapper.
+        if part == "module" or part not in everything:
+            continue
         count = sum(part in name.split(".")[skip:-1] for name in names)
-        if count and part != "module":
+        if count:
             notes.append(
                 Note(
                     "names_with_wrapper",

@@ -10,6 +10,7 @@ from converter.byteio.local import FileSource
 from converter.checkpoint.canonical import Note
 from converter.containers.detection import Detection, detect
 from converter.errors import UnsupportedError
+from converter.garbage import collector_paused
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.readers.diagnosis import (
     is_no_pickle,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _LZMA_HEAD: Final = b"\x5d\0\0"
 
 
+@collector_paused()
 def open_checkpoint(path: str | PathLike[str], *, limits: Limits = DEFAULT_LIMITS) -> Checkpoint:
     """Open a checkpoint; close it when its tensors are no longer needed.
 

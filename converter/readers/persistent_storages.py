@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.values import GlobalValue, Value, as_text
@@ -38,8 +37,7 @@ _TEXT_ID: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StorageClaim:
+class StorageClaim(NamedTuple):
     """What a persistent id says about a storage.
 
     Attributes:
@@ -183,7 +181,7 @@ def storage_type(node: Node, rebuilder: Rebuilder) -> DType | None:
     """
     name = rebuilder.name_of(node)
     # torch maps any module's "…Storage" names; only its own modules write them.
-    if name is None or name[0].split(".")[0] != "torch":
+    if name is None or not (name[0] == "torch" or name[0].startswith("torch.")):
         raise NotThisShapeError
     if name[1] in UNTYPED_STORAGE_CLASSES:
         return None
@@ -215,6 +213,8 @@ def claim_of(items: list[Node], rebuilder: Rebuilder) -> StorageClaim:
 
 
 def _text(node: Node) -> str:
+    if type(node) is str:
+        return node
     text = as_text(node) if isinstance(node, (str, ByteString)) else None
     if text is None:
         raise NotThisShapeError

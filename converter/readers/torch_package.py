@@ -10,7 +10,6 @@ importer would make: for a scripted module one with the number of its folder
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.canonical import Note, Opened
@@ -58,7 +57,7 @@ class PackageStorages(RecordStorages):
     def storage(self, claim: StorageClaim, offset: int, rebuilder: Rebuilder) -> Storage:
         """Return the one storage object for equal claims."""
         key = claim.key if claim.key.endswith(_SUFFIX) else claim.key + _SUFFIX
-        return super().storage(replace(claim, key=key), offset, rebuilder)
+        return super().storage(claim._replace(key=key), offset, rebuilder)
 
 
 class _Package:

@@ -183,8 +183,10 @@ def _note_unreferenced(opened: Opened, archive: Archive, root: str, used: frozen
     for folder in _STORAGE_FOLDERS:
         prefix = f"{root}/{folder}/"
         for record in archive.records:
-            key = record.name.removeprefix(prefix)
-            if record.name.startswith(prefix) and key and not key.endswith("/") and key not in used:
+            if not record.name.startswith(prefix):
+                continue
+            key = record.name[len(prefix) :]
+            if key and not key.endswith("/") and key not in used:
                 count += 1
                 nbytes += record.nbytes
                 opened.anomalies.append(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.errors import LimitError, TensorError, UnsupportedError
 from converter.verification.stored_types import VALUES_PER_BYTE
@@ -56,8 +56,7 @@ class Resolution:
     negate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A tensor's elements in a source.
 
     Attributes:
@@ -77,8 +76,7 @@ class Layout:
     resolution: Resolution | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A range of indexes in every dimension.
 
     Attributes:
@@ -197,6 +195,8 @@ def _check_inside(
 
 
 def _resolution(tensor: TensorRef, where: str) -> Resolution | None:
+    if not (tensor.conj or tensor.neg or tensor.storage.big_endian):
+        return None
     name = tensor.dtype.name
     is_complex = name in _COMPLEX
     conj = tensor.conj and is_complex

@@ -24,7 +24,7 @@ import json
 import math
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from converter.errors import HeaderError, LimitError
 from converter.limits import DEFAULT_LIMITS
@@ -72,8 +72,7 @@ _MAX_DEPTH: Final = 127
 _SHOWN_CHARACTERS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class OutputTensor:
+class OutputTensor(NamedTuple):
     """One tensor of a safetensors file.
 
     Attributes:

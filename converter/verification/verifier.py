@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.checkpoint.canonical import ComponentKind
 from converter.errors import FormatError, LimitError, TensorError, UnsupportedError
@@ -33,8 +33,7 @@ MAX_DIFFERENCES: Final = 100
 _NO_EXPECTATION: Final = (TensorError, LimitError, UnsupportedError)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExpectedTensor:
+class ExpectedTensor(NamedTuple):
     """One tensor of the source, and where the conversion says it went.
 
     Attributes:

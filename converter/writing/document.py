@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from converter.errors import PlanError
 from converter.writing.aliases import DOCUMENT_FILE_KEY, DOCUMENT_KEY, DOCUMENT_SHA256_KEY
-from converter.writing.header import encode_header
+from converter.writing.header import exchange_metadata
 from converter.writing.layout import FilePlan, OutputPlan, Sidecar
 from converter.writing.sidecar import FOLDER_SIDECAR, sidecar_name
 
@@ -58,5 +58,5 @@ def _with_metadata(file: FilePlan, added: Mapping[str, str], limits: Limits) -> 
     return replace(
         file,
         metadata=MappingProxyType(metadata),
-        header=encode_header(file.entries, metadata, limits),
+        header=exchange_metadata(file.header, file.metadata, metadata, limits),
     )

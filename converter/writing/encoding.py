@@ -20,8 +20,7 @@ float4_e2m1fn_x2 without dimensions   U8     the same (the format counts F4 valu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.errors import UnsupportedError
 
@@ -59,8 +58,7 @@ _NEGATABLE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A tensor as a safetensors header describes it.
 
     Attributes:

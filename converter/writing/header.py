@@ -8,6 +8,7 @@ tensors' bytes without gaps. The order of tensors is the writer's: widest type f
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final, Protocol
 
 from converter.errors import LimitError
@@ -90,13 +91,40 @@ def encode_header(
     Raises:
         LimitError: the JSON is longer than `Limits.max_header_bytes`.
     """
-    parts = [f"{_encode(METADATA_KEY)}:{_encode(dict(metadata))}"]
+    parts = [_metadata_part(metadata)]
     parts += [
-        f'{_encode(entry.name)}:{{"dtype":"{entry.dtype}","shape":{_encode(list(entry.shape))},'
+        f'{encode_basestring(entry.name)}:{{"dtype":"{entry.dtype}",'
+        f'"shape":[{",".join(map(str, entry.shape))}],'
         f'"data_offsets":[{entry.start},{entry.stop}]}}'
         for entry in entries
     ]
-    text = ("{" + ",".join(parts) + "}").encode("utf-8")
+    return _framed(("{" + ",".join(parts) + "}").encode("utf-8"), limits)
+
+
+def exchange_metadata(
+    header: bytes, old: Mapping[str, str], new: Mapping[str, str], limits: Limits
+) -> bytes:
+    """Return a header of `encode_header` with other metadata; what it says of tensors is kept.
+
+    Args:
+        header: as `encode_header` made it.
+        old: the metadata it was made with.
+        new: the metadata to have instead.
+        limits: caps the length.
+
+    Raises:
+        LimitError: the JSON is longer than `Limits.max_header_bytes`.
+    """
+    start = 8 + len("{") + len(_metadata_part(old).encode("utf-8"))
+    return _framed(b"{" + _metadata_part(new).encode("utf-8") + header[start:].rstrip(b" "), limits)
+
+
+def _metadata_part(metadata: Mapping[str, str]) -> str:
+    return f"{_encode(METADATA_KEY)}:{_encode(dict(metadata))}"
+
+
+def _framed(text: bytes, limits: Limits) -> bytes:
+    """Return JSON with its length before it and its padding behind."""
     nbytes = -(-len(text) // _ALIGNMENT) * _ALIGNMENT
     if nbytes > limits.max_header_bytes:
         raise LimitError("max_header_bytes", allowed=limits.max_header_bytes, found=nbytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from converter.writing.selection import LeftOut
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EntryPlan:
+class EntryPlan(NamedTuple):
     """One tensor of a file.
 
     Attributes:
@@ -49,8 +48,7 @@ class EntryPlan:
         return self.stop - self.start
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AliasPlan:
+class AliasPlan(NamedTuple):
     """One tensor that is not written because the file holds the same view under another name.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,8 +28,7 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
+class Candidate(NamedTuple):
     """A tensor to be written, before the format had a say in its name.
 
     Attributes:
@@ -135,6 +133,8 @@ def _name_in_file(component: Component, key: str, *, bare: bool) -> str:
 def _reason_to_leave_out(
     key: str, source_name: str, options: WriteOptions, used: set[tuple[str, str]]
 ) -> str | None:
+    if not (options.include or options.exclude):
+        return None
     included = _matching(options.include, key, source_name)
     excluded = _matching(options.exclude, key, source_name)
     used.update(("include", pattern) for pattern in included)
@@ -155,6 +155,8 @@ def _matching(patterns: tuple[str, ...], key: str, source_name: str) -> list[str
 
 
 def _change_name(key: str, options: WriteOptions, used: set[tuple[str, str]]) -> str:
+    if not (options.strip_parts or options.strip_prefixes or options.renames):
+        return key
     for part in options.strip_parts:
         # The last part is the tensor's own name, whatever it is called.
         *modules, own = key.split(".")

@@ -21,6 +21,7 @@ LAYERS: Final = (
     "anomaly",
     "dtypes",
     "progress",
+    "garbage",
     "byteio",
     "containers",
     "inert",

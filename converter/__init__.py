@@ -6,8 +6,8 @@ The verbs, all lazy until they are called::
     picture = converter.inspect("run.pth.tar")
     report = converter.convert("run.pth.tar", "run.safetensors")
     report = converter.verify("run.pth.tar", "run.safetensors")
-    report = converter.diff("old.pth.tar", "new.pth.tar")
     report = converter.scan("run.pth.tar")
+    report = converter.diff("old.pth.tar", "new.pth.tar")
     report = converter.restore("run.safetensors", "again.pth")
 
 Nothing in a checkpoint is ever imported, called or evaluated by any of them.
@@ -139,6 +139,32 @@ def convert(
     )
 
 
+def verify_fingerprint(
+    path: str | PathLike[str],
+    fingerprint: str,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> FingerprintReport:
+    """Compare a checkpoint with a fingerprint that was taken of it, or of its like, before.
+
+    Args:
+        path: the checkpoint.
+        fingerprint: 64 hexadecimal digits, of the whole or of one component.
+        limits: caps on what the file may claim; None for the defaults.
+        progress: told of bytes hashed.
+
+    Raises:
+        PlanError: `fingerprint` is none.
+        SourceError: the checkpoint cannot be read.
+        FormatError: it is no checkpoint that can be read whole.
+    """
+    from converter.limits import DEFAULT_LIMITS
+    from converter.reporting.fingerprints import fingerprint_report
+
+    return fingerprint_report(path, fingerprint, progress, limits or DEFAULT_LIMITS)
+
+
 def diff(
     a: str | PathLike[str],
     b: str | PathLike[str],
@@ -168,32 +194,6 @@ def diff(
     from converter.reporting.diff_reports import diff_files
 
     return diff_files(a, b, values=values, limits=limits or DEFAULT_LIMITS, progress=progress)
-
-
-def verify_fingerprint(
-    path: str | PathLike[str],
-    fingerprint: str,
-    *,
-    limits: Limits | None = None,
-    progress: Progress | None = None,
-) -> FingerprintReport:
-    """Compare a checkpoint with a fingerprint that was taken of it, or of its like, before.
-
-    Args:
-        path: the checkpoint.
-        fingerprint: 64 hexadecimal digits, of the whole or of one component.
-        limits: caps on what the file may claim; None for the defaults.
-        progress: told of bytes hashed.
-
-    Raises:
-        PlanError: `fingerprint` is none.
-        SourceError: the checkpoint cannot be read.
-        FormatError: it is no checkpoint that can be read whole.
-    """
-    from converter.limits import DEFAULT_LIMITS
-    from converter.reporting.fingerprints import fingerprint_report
-
-    return fingerprint_report(path, fingerprint, progress, limits or DEFAULT_LIMITS)
 
 
 def scan(

@@ -134,6 +134,26 @@ def convert_checkpoint(
 
 
 @collector_paused()
+def _check_verdict(checkpoint: Checkpoint, settings: ConversionSettings) -> None:
+    """Note what loading the source would do, unless that is nothing.
+
+    Raises:
+        RefusedError: the policy does not let the verdict through.
+    """
+    report = judge_opened(checkpoint.opened, settings.limits)
+    if report.verdict is Verdict.SAFE:
+        return
+    first = report.findings[0]
+    if not settings.policy.permits(report.verdict):
+        place = first.location
+        where = ", ".join(part for part in (place.record, f"offset {place.offset}") if part)
+        msg = f"{report.verdict}: {checkpoint.source.name}, {where}: {first.message}"
+        raise RefusedError(msg)
+    text = f"loading the source itself is {report.verdict}: {first.message}"
+    checkpoint.notes = (*checkpoint.notes, Note(f"verdict_{report.verdict}", text))
+
+
+@collector_paused()
 def planned(
     checkpoint: Checkpoint, file_name: str, options: WriteOptions, limits: Limits
 ) -> OutputPlan:

@@ -44,7 +44,7 @@ def find_shared(roots: Iterable[Value]) -> tuple[set[int], set[AtomKey]]:
     while stack:
         value = stack.pop()
         kind = type(value)
-        if kind is str and len(value) < MIN_SHARED_LENGTH:
+        if kind is str and len(value) < MIN_SHARED_LENGTH:  # type: ignore[arg-type]
             continue  # most of what there is
         if kind in ATOMS:
             atom = long_atom_key(value)

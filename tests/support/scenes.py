@@ -77,7 +77,7 @@ class Scene:
 
     @property
     def _target_name(self) -> str:
-        return "out" if self.kind == "folder" else "out.safetensors"
+        return target_name(self.kind)
 
     def reset(self) -> None:
         """Make everything as it was at the beginning."""
@@ -94,15 +94,7 @@ class Scene:
     ) -> ConversionReport:
         """Convert the source, replacing what is there if there may be something."""
         place = folder if folder is not None else self.folder
-        return convert_checkpoint(
-            place / _SOURCE,
-            place / self._target_name,
-            options=WriteOptions(folder=self.kind == "folder"),
-            settings=ConversionSettings(
-                replace=self.replace, limits=_BESIDE if self.kind == "sidecar" else _INSIDE
-            ),
-            progress=progress,
-        )
+        return convert_in(place, self.kind, replace=self.replace, progress=progress)
 
     def source_is_untouched(self) -> bool:
         """Return whether the source has its bytes, its number and its time."""
@@ -177,6 +169,26 @@ class Scene:
             for name, content in _files(place).items()
             if name != _SOURCE and not name.startswith(".")
         }
+
+
+def target_name(kind: Kind) -> str:
+    """Return what an output of that kind is called."""
+    return "out" if kind == "folder" else "out.safetensors"
+
+
+def convert_in(
+    folder: Path, kind: Kind, *, replace: bool, progress: Progress | None = None
+) -> ConversionReport:
+    """Convert the source in a folder."""
+    return convert_checkpoint(
+        folder / _SOURCE,
+        folder / target_name(kind),
+        options=WriteOptions(folder=kind == "folder"),
+        settings=ConversionSettings(
+            replace=replace, limits=_BESIDE if kind == "sidecar" else _INSIDE
+        ),
+        progress=progress,
+    )
 
 
 def _files(folder: Path) -> Tree:

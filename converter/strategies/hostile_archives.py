@@ -55,7 +55,7 @@ def _local_name() -> bytes:
 
 
 def _bomb() -> bytes:
-    records = [("archive/data.pkl", b"\x80\x02" + b"N0" * 500_000 + b"N.")]
+    records = [("archive/data.pkl", b"\x80\x02" + b"N0" * 100_000 + b"N.")]
     return _zipped([*records, ("archive/version", b"3\n")], zipfile.ZIP_DEFLATED)
 
 

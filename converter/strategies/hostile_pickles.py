@@ -89,8 +89,8 @@ STREAMS: Final[Mapping[str, bytes]] = {
     "memo_text_index": b"Np99999999999999999999\n" + _CALL + STOP,
     "claims_many_bytes": _PROTO + b"\x8e" + struct.pack("<Q", 2**60) + b"x" + _CALL + STOP,
     "billion_laughs": _PROTO + _LAUGHS + STOP,
-    "deep_lists": _PROTO + b"]" * 20_000 + b"a" * 19_999 + STOP,
-    "deep_tuples": _PROTO + b")" + b"\x85" * 20_000 + STOP,
+    "deep_lists": _PROTO + b"]" * 5_000 + b"a" * 4_999 + STOP,
+    "deep_tuples": _PROTO + b")" + b"\x85" * 5_000 + STOP,
     "long_integer": _PROTO + b"L" + b"9" * 6_000 + b"L\n.",
     "negative_length": _PROTO + b"\x8b" + struct.pack("<i", -1) + _CALL + STOP,
 }

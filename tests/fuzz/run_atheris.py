@@ -83,8 +83,8 @@ def _write_seeds(name: str, corpus: Path) -> None:
 def _summary(name: str, outcome: subprocess.CompletedProcess[str]) -> str:
     """Return the line of a run, and the end of what it said if it broke a rule."""
     lines = outcome.stderr.splitlines()
-    stats = [line.split(":")[1].strip() for line in lines if "number_of_executed_units" in line]
-    text = f"{name}: {stats[0] if stats else '?'} inputs, exit {outcome.returncode}\n"
+    counts = [line.rpartition(":")[2] for line in lines if "number_of_executed_units" in line]
+    text = f"{name}: {counts[0].strip() if counts else '?'} inputs, exit {outcome.returncode}\n"
     if outcome.returncode:
         text += "".join(f"    {line}\n" for line in (outcome.stdout.splitlines() + lines)[-60:])
     return text

@@ -49,13 +49,13 @@ def test_every_trick(trick: str) -> None:
     read()
 
 
-@settings(max_examples=share(1))
+@settings(max_examples=share(2))
 @given(opcode_streams())
 def test_any_opcodes(stream: bytes) -> None:
     guarded(PARSERS["machine"].read, stream, measured=False)
 
 
-@settings(max_examples=share(1))
+@settings(max_examples=share(2))
 @given(opcode_streams(kind="benign"))
 def test_benign_opcodes(stream: bytes) -> None:
     graph = read_graph(MemorySource(stream, "stream"))

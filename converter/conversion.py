@@ -13,8 +13,6 @@ from msgspec import structs
 from converter.byteio import temporaries
 from converter.byteio.local import FileSource
 from converter.checkpoint.canonical import Note
-from converter.checkpoint.document import document_to_json, encode_planned
-from converter.checkpoint.document_types import Encoding, OutputTensor
 from converter.containers.detection import detect
 from converter.errors import PlanError, RefusedError, SinkError
 from converter.garbage import collector_paused
@@ -37,7 +35,7 @@ from converter.risk.verdict import Verdict
 from converter.verification.header import read_header
 from converter.verification.torch_oracle import compare_with_torch
 from converter.verification.verifier import ExpectedTensor, verify_checkpoints, verify_output
-from converter.writing.document import attach_document
+from converter.writing.document import attach_document, document_text
 from converter.writing.options import DEFAULT_OPTIONS, WriteOptions
 from converter.writing.output import write_output
 from converter.writing.plan import plan_output
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from converter.checkpoint.canonical import Checkpoint
-    from converter.checkpoint.tensor import TensorRef
     from converter.progress import Progress
     from converter.writing.layout import OutputPlan
 
@@ -165,7 +162,7 @@ def planned(
     plan = plan_output(checkpoint, options, limits, file_name=file_name)
     if options.plain:
         return plan
-    return attach_document(plan, _document_text(checkpoint, plan), limits)
+    return attach_document(plan, document_text(checkpoint, plan), limits)
 
 
 @collector_paused()
@@ -353,27 +350,6 @@ class _Gate:
         self._checkpoint.source.check_unchanged()
         if self.verification is not None and not self.verification.identical:
             raise _DiffersError
-
-
-def _document_text(checkpoint: Checkpoint, plan: OutputPlan) -> str:
-    """Return the document of an output as JSON text."""
-    outputs: dict[TensorRef, OutputTensor] = {}
-    aliases: dict[str, str] = {}
-    for file in plan.files:
-        # The document of a folder stands beside the files, not in one of them.
-        where = file.file_name if plan.folder else None
-        by_name: dict[str, OutputTensor] = {}
-        for entry in file.entries:
-            encoding = None
-            if entry.encoding is not None:
-                encoding = Encoding("bitcast", entry.dtype, list(entry.shape))
-            by_name[entry.name] = OutputTensor(entry.name, where, encoding)
-            outputs[entry.tensor] = by_name[entry.name]
-        for alias in file.alias_plans:
-            outputs[alias.tensor] = by_name[alias.kept]
-            aliases[alias.name] = alias.kept
-    document = encode_planned(checkpoint, outputs, aliases=aliases)
-    return document_to_json(document).decode()
 
 
 def _report(

@@ -15,6 +15,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from converter.checkpoint.document import document_to_json, encode_planned
+from converter.checkpoint.document_types import Encoding, OutputTensor
 from converter.errors import PlanError
 from converter.writing.aliases import DOCUMENT_FILE_KEY, DOCUMENT_KEY, DOCUMENT_SHA256_KEY
 from converter.writing.header import exchange_metadata
@@ -24,6 +26,8 @@ from converter.writing.sidecar import FOLDER_SIDECAR, sidecar_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from converter.checkpoint.canonical import Checkpoint
+    from converter.checkpoint.tensor import TensorRef
     from converter.limits import Limits
 
 
@@ -60,3 +64,24 @@ def _with_metadata(file: FilePlan, added: Mapping[str, str], limits: Limits) -> 
         metadata=MappingProxyType(metadata),
         header=exchange_metadata(file.header, file.metadata, metadata, limits),
     )
+
+
+def document_text(checkpoint: Checkpoint, plan: OutputPlan) -> str:
+    """Return the document of an output as JSON text."""
+    outputs: dict[TensorRef, OutputTensor] = {}
+    aliases: dict[str, str] = {}
+    for file in plan.files:
+        # The document of a folder stands beside the files, not in one of them.
+        where = file.file_name if plan.folder else None
+        by_name: dict[str, OutputTensor] = {}
+        for entry in file.entries:
+            encoding = None
+            if entry.encoding is not None:
+                encoding = Encoding("bitcast", entry.dtype, list(entry.shape))
+            by_name[entry.name] = OutputTensor(entry.name, where, encoding)
+            outputs[entry.tensor] = by_name[entry.name]
+        for alias in file.alias_plans:
+            outputs[alias.tensor] = by_name[alias.kept]
+            aliases[alias.name] = alias.kept
+    document = encode_planned(checkpoint, outputs, aliases=aliases)
+    return document_to_json(document).decode()

@@ -381,6 +381,20 @@ PICKLES: Final[dict[str, Sample]] = {
         "operator.attrgetter reads any attribute.",
         _calls("operator", "attrgetter"),
     ),
+    "unsafe-global/16_methodcaller.pkl": sample(
+        16,
+        "unsafe-global",
+        "dangerous",
+        "operator.methodcaller calls any method.",
+        _calls("operator", "methodcaller"),
+    ),
+    "unsafe-global/16_locate.pkl": sample(
+        16,
+        "unsafe-global",
+        "dangerous",
+        "pydoc.locate imports and looks up anything.",
+        _calls("pydoc", "locate"),
+    ),
     "unsafe-global/17_import_module.pkl": sample(
         17,
         "unsafe-global",

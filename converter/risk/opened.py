@@ -53,7 +53,7 @@ def facts_of(opened: Opened) -> InputFacts:
         claims=(Claim(opened.container, 0, "as it was read"),),
         pickles=tuple(
             PickleFacts(
-                record=label,
+                record=_record_of(opened, label),
                 graph=graph,
                 survey=survey_of(graph, is_blob),
                 nbytes=graph.stop - graph.start,
@@ -69,6 +69,12 @@ def facts_of(opened: Opened) -> InputFacts:
             if not _is_padding(opened, anomaly)
         ),
     )
+
+
+def _record_of(opened: Opened, label: str) -> str | None:
+    """Return the record that a reader's label stands for; a plain pickle is the file itself."""
+    plain = opened.container == "pickle" and (label == "pickle" or _STACKED.fullmatch(label))
+    return None if plain else label
 
 
 def _kind_of(opened: Opened) -> tuple[str, Context]:

@@ -77,7 +77,8 @@ def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
         _take_archive(found, _Listed(source, archive, kind), place)
         return
     for anomaly in archive.anomalies:
-        found.note(anomaly, place, "archives_in_a_row")
+        if anomaly.code in _OF_A_ROW:
+            found.note(anomaly, place, "archives_in_a_row")
     found.archives.append(ArchiveFacts(place.record, "archives_in_a_row", place.level))
     for number, (window, part) in enumerate(parts, 1):
         kind = kind_of_zip(part).name
@@ -323,6 +324,10 @@ _SIGNATURES: Final = (
     ),
 )
 _NO_CLAIM: Final = Claim("unknown", 0, "", strong=False)
+# Of archives in a row each has its own anomalies; these are the file's.
+_OF_A_ROW: Final = frozenset(
+    {"zip_concatenated", "zip_trailing_bytes", "zip_second_end_record", "zip_end_far"}
+)
 _HEAD_OFFSETS: Final = (0, 257)
 _TORCH_MEMBERS: Final = ("storages", "tensors", "pickle")
 # Members in which pickles and raw numbers take turns.

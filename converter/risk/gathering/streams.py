@@ -16,6 +16,7 @@ from converter.readers.numpy_files import read_header
 from converter.readers.persistent_storages import claimed_storages
 from converter.readers.raw_arrays import has_objects, nbytes_of
 from converter.risk.facts import Context, Origin
+from converter.risk.known_names import danger_of, safe_name
 
 if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
@@ -191,11 +192,19 @@ def _take_suspected(found: Collector, source: ByteSource, place: Place, start: i
 def says_something(graph: Graph) -> bool:
     """Return whether bytes that may be anything name or call something as pickles do.
 
-    Numbers read as opcodes seldom get as far as a name; a name that is one is no accident.
+    Numbers read as opcodes seldom get as far as a name. Text does: a word behind a "c" is the
+    name of a module. So where the stream breaks off, a name must be called or be a known one.
     """
-    if graph.error is None and (graph.extensions or graph.calls):
-        return True
-    return any(_is_name(node.module) and _is_name(node.name) for node in graph.globals)
+    names = [node for node in graph.globals if _is_name(node.module) and _is_name(node.name)]
+    if graph.error is None:
+        return bool(names or graph.extensions or graph.calls)
+    called = {id(call.func) for call in graph.calls}
+    return any(
+        id(node) in called
+        or danger_of(node.module, node.name) is not None
+        or safe_name(node.module, node.name) is not None
+        for node in names
+    )
 
 
 def _is_name(text: str) -> bool:

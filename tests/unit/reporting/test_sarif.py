@@ -1,0 +1,63 @@
+"""SARIF 2.1.0: what its specification demands of the parts that are used."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import converter
+from converter.reporting.sarif import LEVELS, sarif_log
+from converter.risk.finding import Severity
+from converter.risk.rules import RULES
+from tests.conftest import REPOSITORY
+
+
+def log() -> dict[str, Any]:
+    return sarif_log(converter.scan(REPOSITORY / "corpus" / "hostile", "tests/nowhere é.pt"))
+
+
+def test_the_log() -> None:
+    # 3.13: version and runs are required
+    found = log()
+    assert found["version"] == "2.1.0"
+    assert found["$schema"].endswith("sarif-schema-2.1.0.json")
+    (run,) = found["runs"]
+    assert run["properties"]["verdict"] == "dangerous"
+
+
+def test_the_driver() -> None:
+    # 3.19: name is required; 3.49: each rule has an id, unique
+    driver = log()["runs"][0]["tool"]["driver"]
+    assert driver["name"] == "depickle"
+    assert [rule["id"] for rule in driver["rules"]] == list(RULES)
+    for rule in driver["rules"]:
+        assert rule["shortDescription"]["text"].endswith(".")
+
+
+def test_the_results() -> None:
+    run = log()["runs"][0]
+    assert run["results"]
+    for result in run["results"]:
+        # 3.27: message is required; ruleIndex refers to ruleId
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["message"]["text"]
+        assert result["level"] in {"none", "note", "warning", "error"}
+        (location,) = result["locations"]
+        physical = location["physicalLocation"]
+        # 3.4.3: a URI, so no blanks and nothing beyond ASCII
+        assert re.fullmatch(r"[A-Za-z0-9_.~%/:-]+", physical["artifactLocation"]["uri"])
+        assert physical.get("region", {"byteOffset": 0})["byteOffset"] >= 0
+        assert result["occurrenceCount"] >= 1
+        assert all(part["fullyQualifiedName"] for part in location.get("logicalLocations", ()))
+
+
+def test_what_could_not_be_read_is_a_notification() -> None:
+    # 3.20.21, 3.58: notifications have a message
+    (invocation,) = log()["runs"][0]["invocations"]
+    assert invocation["executionSuccessful"] is True
+    texts = [one["message"]["text"] for one in invocation["toolExecutionNotifications"]]
+    assert any("nowhere" in text for text in texts)
+
+
+def test_every_severity_has_a_level() -> None:
+    assert LEVELS.keys() == set(map(str, Severity))

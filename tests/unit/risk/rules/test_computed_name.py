@@ -1,0 +1,35 @@
+"""What is called, or named, must be a name in the file."""
+
+from __future__ import annotations
+
+from corpus.hostile_writer import (
+    EMPTY_TUPLE,
+    PROTO2,
+    PROTO4,
+    REDUCE,
+    STACK_GLOBAL,
+    STOP,
+    call,
+    named,
+    short_text,
+    text,
+)
+from tests.support.risk_cases import said, severities
+
+RULE = "computed-name"
+
+
+def test_a_module_name_that_is_computed() -> None:
+    joined = call(named("builtins", "str"), text("os"))
+    data = PROTO4 + joined + short_text("fire") + STACK_GLOBAL + EMPTY_TUPLE + REDUCE + STOP
+    assert [found.severity for found in said(RULE, data)] == ["dangerous"]
+
+
+def test_calling_what_a_call_returned() -> None:
+    data = PROTO2 + call(call(named("mine", "make")), text("x")) + STOP
+    assert severities(RULE, data) == ["dangerous"]
+
+
+def test_a_nested_class_of_protocol_2_is_a_name() -> None:
+    cls = call(named("__builtin__", "getattr"), named("mine", "Outer"), text("Inner"))
+    assert severities(RULE, PROTO2 + call(cls) + STOP) == []

@@ -1,0 +1,37 @@
+"""Persistent ids are what torch writes, or they are told."""
+
+from __future__ import annotations
+
+from corpus.hostile_writer import BINPERSID, FIRE, PROTO2, STOP, call, named, storage, text
+from tests.support.risk_cases import severities
+
+RULE = "persistent-id-call"
+
+
+def test_storages_of_torch_are_fine() -> None:
+    assert severities(RULE, PROTO2 + storage() + STOP) == []
+
+
+def test_another_class() -> None:
+    assert severities(RULE, PROTO2 + storage(class_=FIRE) + STOP) == ["suspicious"]
+    assert severities(RULE, PROTO2 + storage(class_=named("torch", "Size")) + STOP) == [
+        "suspicious"
+    ]
+
+
+def test_a_call_inside() -> None:
+    made = call(named("builtins", "list"))
+    assert severities(RULE, PROTO2 + storage(class_=made) + STOP) == ["suspicious"]
+
+
+def test_a_key_that_climbs() -> None:
+    for key in ("../x", "a/b", "a\\b"):
+        assert severities(RULE, PROTO2 + storage(key) + STOP) == ["suspicious"]
+
+
+def test_a_form_of_nobody() -> None:
+    assert severities(RULE, PROTO2 + b"(" + text("x") + b"t" + BINPERSID + STOP) == ["unknown"]
+
+
+def test_a_name_as_id() -> None:
+    assert severities(RULE, PROTO2 + named("mine", "x") + BINPERSID + STOP) == ["suspicious"]

@@ -1,0 +1,43 @@
+"""States name attributes, and no methods that Python calls by itself."""
+
+from __future__ import annotations
+
+from corpus.hostile_writer import (
+    BUILD,
+    EMPTY_DICT,
+    EMPTY_TUPLE,
+    NEWOBJ,
+    NONE,
+    PROTO2,
+    SETITEM,
+    STOP,
+    TUPLE2,
+    named,
+    text,
+)
+from tests.support.risk_cases import severities
+
+RULE = "setstate-planting"
+
+
+OBJECT = named("mine", "Net") + EMPTY_TUPLE + NEWOBJ
+
+
+def state(key: str) -> bytes:
+    return EMPTY_DICT + text(key) + text("x") + SETITEM
+
+
+def test_special_attributes() -> None:
+    assert severities(RULE, PROTO2 + OBJECT + state("__setstate__") + BUILD + STOP) == ["dangerous"]
+    slots = NONE + state("__class__") + TUPLE2
+    assert severities(RULE, PROTO2 + OBJECT + slots + BUILD + STOP) == ["dangerous"]
+
+
+def test_what_only_describes() -> None:
+    for key in ("weight", "__doc__", "_private", "__wrapped__"):
+        assert severities(RULE, PROTO2 + OBJECT + state(key) + BUILD + STOP) == []
+
+
+def test_two_states() -> None:
+    data = PROTO2 + OBJECT + state("a") + BUILD + state("b") + BUILD + STOP
+    assert severities(RULE, data) == ["suspicious"]

@@ -1,0 +1,35 @@
+"""A known-safe name is safe in the uses of its row, and in no other."""
+
+from __future__ import annotations
+
+from corpus.hostile_writer import BUILD, EMPTY_DICT, NONE, PROTO2, STOP, TUPLE1, call, named, text
+from tests.support.risk_cases import severities
+
+RULE = "unsafe-use"
+
+
+def test_another_codec_is_no_way_to_write_bytes() -> None:
+    for codec, expected in (("latin1", []), ("zip_codec", ["suspicious"])):
+        made = call(named("_codecs", "encode"), text("x"), text(codec))
+        assert severities(RULE, PROTO2 + made + STOP) == expected
+
+
+def test_state_where_none_belongs() -> None:
+    size = call(named("torch", "Size"), text("x"))
+    assert severities(RULE, PROTO2 + size + EMPTY_DICT + BUILD + STOP) == ["suspicious"]
+
+
+def test_classes_of_modules_are_not_called() -> None:
+    made = call(named("torch.nn.modules.linear", "Linear"), text("x"))
+    assert severities(RULE, PROTO2 + made + STOP) == ["suspicious"]
+
+
+def test_type_is_for_singletons() -> None:
+    assert severities(RULE, PROTO2 + call(named("builtins", "type"), NONE) + STOP) == []
+    made = call(named("builtins", "type"), text("x"))
+    assert severities(RULE, PROTO2 + made + STOP) == ["suspicious"]
+
+
+def test_attributes_of_values() -> None:
+    made = call(named("builtins", "getattr"), text("x"), text("join"))
+    assert severities(RULE, PROTO2 + made + TUPLE1 + STOP) == ["suspicious"]

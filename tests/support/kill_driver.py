@@ -32,7 +32,11 @@ from tests.support.scenes import KINDS, Kind, Scene, convert_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HALVES: Final = {"pwrite": half_write, "write": half_write, "copy_file_range": half_copy}
+_HALVES: Final[dict[str, Callable[..., Any]]] = {
+    "pwrite": half_write,
+    "write": half_write,
+    "copy_file_range": half_copy,
+}
 
 
 def die() -> NoReturn:

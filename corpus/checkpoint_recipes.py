@@ -429,7 +429,7 @@ CHECKPOINTS: Final[dict[str, Recipe]] = {
     "module/sequential.pt": Recipe(
         write=whole_module,
         shows="A whole module, of torch's own classes.",
-        verdict=None,
+        verdict="safe",
         container="zip",
         style="module",
     ),

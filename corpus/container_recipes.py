@@ -219,7 +219,7 @@ CONTAINERS: Final[dict[str, Recipe]] = {
     "legacy/module.pt": Recipe(
         write=legacy_module,
         shows="A whole module as torch wrote it before 1.6.",
-        verdict=None,
+        verdict="safe",
         container="legacy",
         style="module",
     ),
@@ -254,7 +254,7 @@ CONTAINERS: Final[dict[str, Recipe]] = {
     "zip/repacked.pt": Recipe(
         write=repacked_zip,
         shows="A checkpoint packed again, with compression.",
-        verdict=None,
+        verdict="safe",
         container="zip",
         style="state_dict",
     ),
@@ -271,14 +271,14 @@ CONTAINERS: Final[dict[str, Recipe]] = {
     "pickle/torch_tensor.pkl": Recipe(
         write=pickle_of_torch,
         shows="A tensor in a plain pickle: a torch.save file inside its bytes.",
-        verdict=None,
+        verdict="safe",
         container="pickle",
         style="state_dict",
     ),
     "pickle/dump.joblib": Recipe(
         write=joblib_dump,
         shows="An array as joblib.dump writes it.",
-        verdict=None,
+        verdict="safe",
         container="pickle",
         style="state_dict",
     ),
@@ -306,14 +306,14 @@ CONTAINERS: Final[dict[str, Recipe]] = {
     "compressed/legacy.pt.gz": Recipe(
         write=gzipped,
         shows="A checkpoint that somebody compressed as a whole.",
-        verdict=None,
+        verdict="safe",
         container="legacy",
         style="state_dict",
     ),
     "torchscript/scripted.pt": Recipe(
         write=torchscript,
         shows="A scripted module.",
-        verdict=None,
+        verdict="safe",
         container="zip",
         style="state_dict",
     ),
@@ -327,7 +327,7 @@ CONTAINERS: Final[dict[str, Recipe]] = {
     "folders/distributed": Recipe(
         write=distributed_checkpoint,
         shows="A folder of torch.distributed.checkpoint.",
-        verdict=None,
+        verdict="safe",
         container="dcp",
         style="state_dict",
     ),

@@ -31,6 +31,7 @@ from corpus.manifest import (
     read_manifest,
 )
 from tests.conftest import REPOSITORY
+from tests.support.command import depickle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +157,12 @@ def test_refusal_is_one_sentence(entry: CorpusEntry, tmp_path: Path) -> None:
     assert message == entry.message
     assert "\n" not in message
     assert [found.name for found in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("entry", WRITTEN.entries, ids=by_path)
+def test_scanner_reaches_the_verdict(entry: CorpusEntry) -> None:
+    outcome = depickle("scan", "--format", "json", CORPUS / entry.path)
+    assert json.loads(outcome.out)["verdict"] == entry.verdict
 
 
 @pytest.mark.torch

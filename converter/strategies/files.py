@@ -25,6 +25,8 @@ FORMS: Final[tuple[str, ...]] = ("zip", "legacy", "repacked", "big_endian")
 PROTOCOLS: Final[tuple[int, ...]] = (2, 3, 4, 5)
 """Pickle protocols of `checkpoint_files`."""
 
+_SHOWN: Final = ("style", "form", "protocol", "deflated")
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFile:
@@ -48,7 +50,10 @@ class CheckpointFile:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ANN401, FBT001 - IPython's protocol, which Hypothesis follows
         """Show an example without its bytes."""
-        printer.text(repr(self))
+        facts = (f"{name}={getattr(self, name)!r}" for name in _SHOWN)
+        printer.text("CheckpointFile(value=")
+        printer.pretty(self.value)
+        printer.text(f", {', '.join(facts)})")
 
     @property
     def is_big_endian(self) -> bool:

@@ -11,6 +11,7 @@ from hypothesis.errors import InvalidArgument
 
 from converter.dtypes import BY_NAME, DType
 from converter.strategies.arguments import check_choices, check_count
+from converter.strategies.showing import show_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,7 @@ def tensor_groups(
         views: as in `tensors`.
         max_count: the most tensors; there is at least one.
     """
+    show_tensors()
     check_count("max_dims", max_dims)
     check_count("max_side", max_side)
     check_count("max_count", max_count, least=1)

@@ -27,6 +27,7 @@ TORCH_ALLOWED: Final = frozenset(
         "converter/strategies/modules.py",
         "converter/strategies/optimizers.py",
         "converter/strategies/saving.py",
+        "converter/strategies/showing.py",
         "converter/strategies/tensors.py",
     }
 )

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from converter.strategies import (
     DTYPE_NAMES,
@@ -100,3 +101,16 @@ def test_file_shrinks() -> None:
     assert repr(file).startswith("CheckpointFile(value={'weight': tensor(0.)}")
     assert file.weights_only
     assert not file.is_big_endian
+
+
+@on_torch
+def test_what_torch_cannot_print_is_shown() -> None:
+    @settings(max_examples=1, database=None, print_blob=False)
+    @given(tensors(dtypes=["bits16"]))
+    def fail(tensor: object) -> None:  # noqa: ARG001 - only shown
+        msg = "on purpose"
+        raise ZeroDivisionError(msg)
+
+    with pytest.raises(ZeroDivisionError, match="on purpose") as raised:
+        fail()
+    assert "size=(), dtype=torch.bits16" in "".join(raised.value.__notes__)

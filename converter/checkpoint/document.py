@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from converter.checkpoint.document_decoding import DocumentDecoder
 from converter.checkpoint.document_encoding import DocumentEncoder
 from converter.checkpoint.document_types import SCHEMA_ID, CheckpointDocument, OutputTensor
 from converter.errors import FormatError, PlanError, UnsupportedError
@@ -121,6 +120,8 @@ def restore_tree(
         FormatError: references lead nowhere or to values of the wrong type.
         TensorError: an output tensor has another length than its record says.
     """
+    from converter.checkpoint.document_decoding import DocumentDecoder
+
     return DocumentDecoder(document, tensor_lookup, limits).restore()
 
 

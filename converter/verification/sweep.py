@@ -7,7 +7,6 @@ while the first compares; a third was measured to add nothing.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from converter.verification.boxes import Scratch
@@ -70,6 +69,8 @@ class Sweep:
         if total_nbytes < _ALONE_NBYTES:
             self._labour()
         else:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(_THREADS, "depickle-verify") as pool:
                 futures = [pool.submit(self._labour) for _ in range(_THREADS)]
                 try:

@@ -412,6 +412,19 @@ ARCHIVES: Final[dict[str, Sample]] = {
         "Code that needs somebody's own operators.",
         _script("def f(self):\n  return ops.depickle_tripwire.fire(self)\n"),
     ),
+    "packaged-code/63_package.pt": sample(
+        63,
+        "packaged-code",
+        "unknown",
+        "A package that brings a module of its own.",
+        lambda: ZipBuilder(
+            [
+                Member("r/.data/extern_modules", b""),
+                Member("r/model/model.pkl", CALM),
+                Member("r/model.py", b"import depickle_tripwire\n"),
+            ]
+        ).build(),
+    ),
     "wrong-extension/64_seven_zip.pt": sample(
         64, "wrong-extension", "suspicious", "A 7z archive called .pt.", _seven_zip
     ),

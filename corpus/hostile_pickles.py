@@ -115,6 +115,11 @@ def _encodings() -> bytes:
     return PROTO4 + module + name + STACK_GLOBAL + EMPTY_TUPLE + REDUCE + STOP
 
 
+def _byte_strings() -> bytes:
+    module = b"U" + bytes([len(TRIPWIRE)]) + TRIPWIRE.encode()
+    return PROTO4 + module + b"U\x04fire" + STACK_GLOBAL + EMPTY_TUPLE + REDUCE + STOP
+
+
 def _computed() -> bytes:
     joined = call(named("builtins", "getattr"), text(""), text("join"))
     module = joined + MARK + EMPTY_LIST + _W + APPEND + TUPLE + REDUCE
@@ -324,6 +329,13 @@ PICKLES: Final[dict[str, Sample]] = {
         "dangerous",
         "Module and name are spelled by unusual opcodes.",
         _encodings,
+    ),
+    "computed-name/10_byte_strings.pkl": sample(
+        10,
+        "computed-name",
+        "dangerous",
+        "Module and name are strings of Python 2.",
+        _byte_strings,
     ),
     "computed-name/11_joined.pkl": sample(
         11,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -97,7 +98,26 @@ def _singleton(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
     return Fault("it is called for more than the type of a singleton")
 
 
+def _sized(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    """Judge lengths and ranges, which cost nothing to write and much to make."""
+    large = [item for item in items if type(item) is int and abs(item) > _MAX_LENGTH]
+    return Fault(f"it makes something of {large[0]} parts") if large else None
+
+
+def _ratio(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    """Judge the text of a fraction: one with an exponent is a number of that many digits."""
+    text = items[0] if items else None
+    if type(text) is str and not _RATIO.fullmatch(text):
+        return Fault(f"it makes a fraction of {text[:40]!r}")
+    return None
+
+
+# Far beyond any range or length that a checkpoint keeps.
+_MAX_LENGTH: Final = 1 << 32
+_RATIO: Final = re.compile(r"-?[0-9]{1,1000}(?:/[0-9]{1,1000})?", re.ASCII)
 _CHECKS: Final = {
+    "sized": _sized,
+    "ratio": _ratio,
     "codec": _codec,
     "stream": _stream,
     "attribute": _attribute,

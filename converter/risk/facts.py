@@ -125,15 +125,19 @@ class ArchiveFacts:
 
 @dataclass(frozen=True, slots=True)
 class CodeText:
-    """One text of code that an archive carries.
+    """Code that an archive carries, as text or as a library.
 
     Attributes:
         record: its name.
-        text: the code, or its beginning.
+        text: the code, or its beginning; empty for a library.
+        kind: the kind of archive.
+        native: whether it is machine code.
     """
 
     record: str
     text: str
+    kind: str = ""
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True)

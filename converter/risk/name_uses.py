@@ -42,7 +42,9 @@ _GETATTR: Final = ("builtins", "getattr")
 _SCRIPT_USES: Final = frozenset({"value", "call", "object", "state"})
 _MAX_DOTS: Final = 32
 # Uses in which what is handed over will be called.
-_CALLED: Final = frozenset({"rebuild", "factory"})
+_CALLED: Final = frozenset({"rebuild", "factory", "bit_generator"})
+# Uses in which a text may stand for one of a fixed table of names.
+_NAMED_BY_TEXT: Final = frozenset({"bit_generator"})
 
 
 class Standing(StrEnum):
@@ -220,9 +222,9 @@ class NameJudge:
         """Judge the arguments that the callee will call, or make an object of."""
         items = call.args.items if isinstance(call.args, TupleNode) else []
         for index, need in row.slots:
-            if index >= len(items) or items[index] is None:
+            node = items[index] if index < len(items) else None
+            if node is None or (need in _NAMED_BY_TEXT and type(node) is str):
                 continue
-            node = items[index]
             role = f"handed to {row.module}.{row.name} as {need}"
             known = self.name_of(node)
             if known is None:

@@ -26,6 +26,8 @@ class ScanLimits:
             only as far as the bytes make sense as one, up to `peek_opcodes`.
         peek_opcodes: opcodes that are followed there.
         peek_string_bytes: longest operand that is followed there.
+        follow_opcodes: opcodes that are followed where the first limits were not enough.
+        follow_string_bytes: longest operand that is followed there.
         max_expansion: nodes of a value as it would be written out, shared parts repeated.
     """
 
@@ -40,6 +42,8 @@ class ScanLimits:
     peek_bytes: int = 512
     peek_opcodes: int = 1_000_000
     peek_string_bytes: int = 1 << 16
+    follow_opcodes: int = 8_000_000
+    follow_string_bytes: int = 1 << 28
     max_expansion: int = 10_000_000
 
     def peeking(self, limits: Limits) -> Limits:
@@ -50,6 +54,15 @@ class ScanLimits:
             max_string_bytes=min(limits.max_string_bytes, self.peek_string_bytes),
             max_line_bytes=min(limits.max_line_bytes, self.peek_string_bytes),
             max_pickle_window_bytes=self.peek_bytes,
+        )
+
+    def following(self, limits: Limits) -> Limits:
+        """Return the limits for reading on what has proved to be opcodes so far."""
+        return replace(
+            limits,
+            max_opcodes=min(limits.max_opcodes, self.follow_opcodes),
+            max_string_bytes=min(limits.max_string_bytes, self.follow_string_bytes),
+            max_line_bytes=min(limits.max_line_bytes, self.follow_string_bytes),
         )
 
 

@@ -13,6 +13,7 @@ import types
 import uuid
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from converter.byteio.source import MemorySource
@@ -34,6 +35,10 @@ HARMLESS = [
     uuid.UUID(int=5),
     pathlib.PurePosixPath("/a/b"),
     types.SimpleNamespace(a=1),
+    np.random.default_rng(0),
+    np.random.RandomState(0),
+    np.float32(1.5),
+    np.zeros((2, 3), order="F"),
     [b"bytes", bytearray(b"x"), 1j, {1, 2}, frozenset({3}), None, ..., slice(1, 2), range(3)],
 ]
 

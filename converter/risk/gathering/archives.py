@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _PICKLE_ENDINGS: Final = (".pkl", ".pickle", ".debug_pkl", ".joblib")
 _STORAGE_FOLDERS: Final = ("data", "tensors", "constants", ".data", "weights", "xl")
 _CODE_ENDING: Final = ".py"
+# Libraries of compiled models; ELF is the format of Linux, by its first bytes.
+_NATIVE_ENDINGS: Final = (".so", ".dll", ".dylib", ".pyd", ".cubin", ".hsaco")
+_ELF: Final = b"\x7fELF"
 # Kinds of archives in which pickles are at home under more names than torch.save's.
 _CONTEXTS: Final = {
     "torchscript": Context.TORCHSCRIPT,
@@ -196,12 +199,18 @@ def _take_record(found: Collector, listed: _Listed, record: Record, place: Place
     if name.endswith(_CODE_ENDING):
         nbytes = min(data.nbytes, found.scan_limits.max_code_bytes)
         text = data.read_at(0, nbytes).decode("utf-8", "backslashreplace")
-        found.codes.append(CodeText(place.record or record.name, text))
+        found.codes.append(CodeText(place.record or record.name, text, listed.kind))
+    elif name.endswith(_NATIVE_ENDINGS) or _head_of(data, 4) == _ELF:
+        found.codes.append(CodeText(place.record or record.name, "", listed.kind, native=True))
     hidden = Origin.HIDDEN if listed.kind == "torch_save" else Origin.MAIN
     if not _peek(found, data, replace(place, origin=hidden), expected=not _is_storage(record)):
         return False
     _check_crc(found, record, place, listed.kind)
     return True
+
+
+def _head_of(data: ByteSource, nbytes: int) -> bytes:
+    return data.read_at(0, min(nbytes, data.nbytes))
 
 
 def _note_growth(found: Collector, listed: _Listed, record: Record, place: Place) -> None:

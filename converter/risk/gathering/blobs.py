@@ -12,12 +12,11 @@ from converter.byteio.decompressed import decompress
 from converter.byteio.source import MemorySource
 from converter.containers.detection import detect
 from converter.errors import DepickleError
-from converter.inert.machine import read_graph
 from converter.inert.names import canonical_name
 from converter.inert.nodes import GlobalNode, TupleNode
 from converter.risk.argument_checks import literal
 from converter.risk.facts import Origin
-from converter.risk.gathering.streams import STARTERS, says_something, take_pickle
+from converter.risk.gathering.streams import STARTERS, says_something, suspected_graph, take_pickle
 from converter.risk.known_names import safe_name
 from converter.risk.strings import SHORTEST_BASE64, is_blob
 from converter.risk.survey import Blob, iter_strings
@@ -171,7 +170,7 @@ def _take_plain(found: Collector, source: ByteSource, place: Place) -> None:
     """Take bytes as a pickle, if they name or call something as one."""
     if source.nbytes == 0:
         return
-    graph = read_graph(source, limits=found.scan_limits.peeking(found.limits))
+    graph = suspected_graph(found, source, 0)
     named = bool(graph.globals) and says_something(graph)
     if named or (graph.error is None and graph.protocol is not None and graph.opcode_count > 2):
         take_pickle(found, source, replace(place, expected=graph.error is None))

@@ -141,19 +141,14 @@ def take_rest(found: Collector, source: ByteSource, place: Place, stop: int) -> 
 
 def _take_stacked(found: Collector, source: ByteSource, place: Place, position: int) -> None:
     """Take the pickles from `position` on: right behind another, or behind PROTO anywhere."""
-    peeking = found.scan_limits.peeking(found.limits)
     following: int | None = position
     last = position + _MAX_SEARCHED_NBYTES
     for _ in range(found.limits.max_stacked_pickles):
         if following is None or following > last or found.is_full():
             return
-        graph = read_graph(source, start=following, limits=peeking)
-        whole = graph.error is None
-        if whole and not place.expected and not says_something(graph):
-            whole = False
-        if whole or says_something(graph):
-            if isinstance(graph.error, LimitError) and place.expected:
-                graph = read_graph(source, start=following, limits=found.limits)
+        graph = suspected_graph(found, source, following)
+        whole = graph.error is None and (place.expected or says_something(graph))
+        if whole or is_suspected(graph):
             found.keep(graph, source.nbytes, place)
             text = "another pickle begins here"
             found.note(Anomaly("stacked_pickle", text, graph.start), place)
@@ -180,13 +175,30 @@ def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:
 def _take_suspected(found: Collector, source: ByteSource, place: Place, start: int) -> None:
     if start >= source.nbytes or source.read_at(start, 1) not in STARTERS:
         return
-    graph = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
-    if says_something(graph):
+    graph = suspected_graph(found, source, start)
+    if is_suspected(graph):
         found.keep(graph, source.nbytes, place)
         text = "a record that should hold no pickle begins with one"
         found.note(Anomaly("hidden_pickle", text, start), place)
         if graph.error is None:
             take_rest(found, source, place, graph.stop)
+
+
+def suspected_graph(found: Collector, source: ByteSource, start: int) -> Graph:
+    """Return what bytes that may be no pickle describe; read on where only a limit stopped it.
+
+    A long operand, or a million opcodes that do nothing, must not hide what follows.
+    """
+    graph = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
+    if isinstance(graph.error, LimitError):
+        graph = read_graph(source, start=start, limits=found.scan_limits.following(found.limits))
+    return graph
+
+
+def is_suspected(graph: Graph) -> bool:
+    """Return whether bytes that may be anything are to be judged as a pickle."""
+    endless = isinstance(graph.error, LimitError) and graph.opcode_count >= _MANY_OPCODES
+    return endless or says_something(graph)
 
 
 def says_something(graph: Graph) -> bool:
@@ -226,6 +238,8 @@ def _find(
     return None
 
 
+# So many opcodes in a row are no accident of numbers.
+_MANY_OPCODES: Final = 100_000
 # Opcodes that need nothing on the stack: with any other, a stream ends before it has begun.
 STARTERS: Final = frozenset(
     bytes([byte])

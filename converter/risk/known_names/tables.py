@@ -15,6 +15,8 @@ Uses:
     ``rebuild``       may be handed to a function that calls it to make a tensor
     ``tensor_class``  may be the class of a tensor that is rebuilt
     ``array_class``   may be the class of an array that is rebuilt
+    ``base``          may be the class whose part of an object is made first
+    ``bit_generator`` may be called to make a generator of random numbers
     ``factory``       may be handed over as what makes missing values
     ``package``       may be called by a persistent id of torch.package
 """

@@ -38,12 +38,12 @@ def _judge_pickle(case: Case, pickle: PickleCase) -> Iterator[Finding]:
             and isinstance(call.args, TupleNode)
         ):
             items = call.args.items
-            place = pickle.locate(call.offset, call)
-            fault = _fault(case, items, func.name)
+            severity, fault = Severity.SUSPICIOUS, _fault(case, items, func.name)
+            if fault is None:
+                severity, fault = Severity.UNREADABLE, _short(pickle, items)
             if fault is not None:
-                yield Finding(ID, Severity.SUSPICIOUS, place, fault, Reach.METADATA)
-            elif (short := _short(pickle, items)) is not None:
-                yield Finding(ID, Severity.UNREADABLE, place, short, Reach.METADATA)
+                place = pickle.locate(call.offset, call)
+                yield Finding(ID, severity, place, fault, Reach.METADATA)
 
 
 def _fault(case: Case, args: list[Node], name: str) -> str | None:

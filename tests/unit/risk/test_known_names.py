@@ -14,7 +14,7 @@ from converter.risk.known_names import danger_of, iter_safe, safe_name
 
 USES = {
     *("value", "call", "state", "items", "append", "object", "storage", "rebuild"),
-    *("tensor_class", "array_class", "factory", "package"),
+    *("tensor_class", "array_class", "factory", "package", "base", "bit_generator"),
 }
 # Names of earlier releases, and of packages that need not be there.
 ELSEWHERE = ("torch.nn.backends", "torch.jit._pickle", "ml_dtypes", "joblib", "sklearn", "numpy")

@@ -25,6 +25,13 @@ def test_a_module_name_that_is_computed() -> None:
     assert [found.severity for found in said(RULE, data)] == ["dangerous"]
 
 
+def test_names_in_strings_of_python_2() -> None:
+    for module, name in ((b"U\x02os", short_text("system")), (short_text("os"), b"U\x06system")):
+        data = PROTO4 + module + name + STACK_GLOBAL + EMPTY_TUPLE + REDUCE + STOP
+        (found,) = said(RULE, data)
+        assert (found.severity, found.evidence) == ("dangerous", "os.system")
+
+
 def test_calling_what_a_call_returned() -> None:
     data = PROTO2 + call(call(named("mine", "make")), text("x")) + STOP
     assert severities(RULE, data) == ["dangerous"]

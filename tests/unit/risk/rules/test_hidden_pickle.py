@@ -24,6 +24,15 @@ def test_protocol_0_in_a_storage() -> None:
     assert severities(RULE, archive(Member("r/data/1", b"cmine\nthing\n."))) == ["suspicious"]
 
 
+def test_what_stands_before_the_call_hides_nothing() -> None:
+    long_text = b"B" + (200_000).to_bytes(4, "little") + bytes(200_000) + b"0"
+    idle = b"N0" * 600_000
+    for before in (long_text, idle):
+        content = b"\x80\x03" + before + EVIL[2:]
+        assert scanned(archive(Member("r/data/1", content))).verdict == "dangerous"
+        assert scanned(CALM + b"\xff" + content, "a.pkl").verdict == "dangerous"
+
+
 def test_numbers_are_no_pickle() -> None:
     for content in (
         bytes(1000),

@@ -30,6 +30,17 @@ def test_type_is_for_singletons() -> None:
     assert severities(RULE, PROTO2 + made + STOP) == ["suspicious"]
 
 
+def test_values_that_cost_more_than_they_weigh() -> None:
+    huge = b"\x8a\x06" + (1 << 40).to_bytes(6, "little")
+    for name, argument in (
+        (("builtins", "bytes"), huge),
+        (("builtins", "range"), huge),
+        (("fractions", "Fraction"), text("1e999999999")),
+    ):
+        assert severities(RULE, PROTO2 + call(named(*name), argument) + STOP) == ["suspicious"]
+    assert severities(RULE, PROTO2 + call(named("fractions", "Fraction"), text("1/3")) + STOP) == []
+
+
 def test_attributes_of_values() -> None:
     made = call(named("builtins", "getattr"), text("x"), text("join"))
     assert severities(RULE, PROTO2 + made + TUPLE1 + STOP) == ["suspicious"]

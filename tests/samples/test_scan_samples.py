@@ -43,6 +43,8 @@ def test_weights_only_is_foretold(samples: Path) -> None:
     for path in sorted(samples.rglob("*.p*t*")):
         if not path.is_file() or path.suffix == ".json":
             continue
+        if path.parent.name == "dtensor":
+            continue  # torch's answer depends on what the process has imported before
         report = scan_file(path)
         told[path.name] = bool(report.weights_only)
         try:

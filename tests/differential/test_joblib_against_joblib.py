@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import joblib
 import numpy as np
 import pytest
 
@@ -14,8 +15,6 @@ from tests.support.logical_bytes import logical_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-joblib = pytest.importorskip("joblib")
 
 PACKERS = ("zlib", "gzip", "bz2", "xz", "lzma")
 ARRAYS: dict[str, np.ndarray] = {

@@ -197,7 +197,10 @@ def diff(
 
 
 def scan(
-    *paths: str | PathLike[str], explained: bool = False, progress: Progress | None = None
+    *paths: str | PathLike[str],
+    explained: bool = False,
+    progress: Progress | None = None,
+    jobs: int | None = 1,
 ) -> ScanReport:
     """Judge what loading files, and every file in folders, would do; no tensor is read.
 
@@ -207,10 +210,13 @@ def scan(
         paths: files and folders.
         explained: whether to tell the pickles as pseudo-code.
         progress: told of bytes of files that are done.
+        jobs: how many processes scan; None for one a processor where there are files enough. The
+            report is the same. As ever with processes, a script that asks for more than one does
+            so under ``if __name__ == "__main__":``.
     """
     from converter.reporting.scanning import scan_report_of
 
-    return scan_report_of(paths, explained=explained, progress=progress)
+    return scan_report_of(paths, explained=explained, progress=progress, jobs=jobs)
 
 
 def verify(

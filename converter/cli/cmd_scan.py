@@ -48,6 +48,12 @@ _CODES: Final = {
     show_default=True,
     help="How the result is printed.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Scan in N processes; by default one a processor where there are hundreds of files.",
+)
 @quiet_options
 def cmd_scan(paths: tuple[str, ...], **chosen: Any) -> int:  # noqa: ANN401 - click's
     """Say of each file, and of every file in a folder, what loading it would do.
@@ -60,7 +66,9 @@ def cmd_scan(paths: tuple[str, ...], **chosen: Any) -> int:  # noqa: ANN401 - cl
         msg = f"no such file or folder: {missing[0]}"
         raise SourceNotFoundError(msg)
     progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
-    report = converter.scan(*paths, explained=chosen["explain"], progress=progress)
+    report = converter.scan(
+        *paths, explained=chosen["explain"], progress=progress, jobs=chosen["jobs"]
+    )
     if not report.files:
         msg = f"no file to scan: {paths[0]}"
         raise SourceNotFoundError(msg)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter.progress import SilentProgress
 from converter.reporting.scan_documents import ScanReport, scan_report
@@ -16,23 +17,48 @@ if TYPE_CHECKING:
     from converter.progress import Progress
     from converter.risk.report import FileReport
 
+# A process takes as long to start as it takes to scan about this many small files.
+_FILES_WORTH_A_PROCESS: Final = 200
+
 
 def scan_report_of(
     paths: Iterable[str | PathLike[str]],
     *,
     explained: bool = False,
     progress: Progress | None = None,
+    jobs: int | None = 1,
 ) -> ScanReport:
-    """Scan files and folders, one file after the other."""
+    """Scan files and folders, in the order in which they were named and are found."""
     files = list(iter_files(paths))
-    return scan_report(_scanned(files, progress or SilentProgress(), explained=explained))
+    if jobs is None:
+        jobs = max(1, min(_processors(), len(files) // _FILES_WORTH_A_PROCESS))
+    reports = _reports(files, jobs, explained=explained)
+    return scan_report(_watched(files, reports, progress or SilentProgress()))
 
 
-def _scanned(files: list[str], progress: Progress, *, explained: bool) -> Iterator[FileReport]:
+def _processors() -> int:
+    """Return how many processors this process may use, where the system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _reports(files: list[str], jobs: int, *, explained: bool) -> Iterator[FileReport]:
+    if jobs == 1:
+        return (scan_file(file, explained=explained) for file in files)
+    # What starts processes takes longer to import than a small file takes to scan.
+    from converter.risk.workers import scan_files
+
+    return scan_files(files, jobs=jobs, explained=explained)
+
+
+def _watched(
+    files: list[str], reports: Iterator[FileReport], progress: Progress
+) -> Iterator[FileReport]:
     progress.begin("scanning", sum(map(_nbytes, files)))
     try:
-        for file in files:
-            yield scan_file(file, explained=explained)
+        for file, report in zip(files, reports, strict=True):
+            yield report
             progress.advance(_nbytes(file))
     finally:
         progress.end()

@@ -22,10 +22,8 @@ from corpus.container_recipes import CONTAINERS
 from corpus.hostile_recipes import HOSTILE
 from corpus.manifest import (
     MANIFEST,
-    SCHEMA_FILE,
     Manifest,
     entry_of,
-    manifest_schema,
     manifest_text,
 )
 from corpus.recipe import Recipe
@@ -42,7 +40,7 @@ RECIPES: Final[dict[str, Recipe]] = {
 
 
 def build(root: Path) -> None:
-    """Write every file, the manifest and its schema into a folder."""
+    """Write every file, and the manifest, into a folder."""
     warnings.simplefilter("ignore")  # what is on its way out of torch is in people's files
     entries = []
     for path, recipe in sorted(RECIPES.items()):
@@ -53,7 +51,6 @@ def build(root: Path) -> None:
         entries.append(entry_of(root, path, recipe, recipe.write(target)))
     manifest = Manifest(torch=torch.__version__.partition("+")[0], entries=entries)
     (root / MANIFEST).write_bytes(manifest_text(manifest))
-    (root / SCHEMA_FILE).write_text(manifest_schema(), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The manifest of the corpus: its types, and how its digests are made.
 
 Digests come from the live objects that a recipe wrote, by torch or numpy, never from a reader.
+``python -m corpus.manifest schemas`` writes the schema of the manifest into a folder.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -15,12 +18,9 @@ from converter.reporting.schemas import DocumentSchema, schema_text
 from corpus.recipe import Verdict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from corpus.recipe import Contents, Recipe
 
 MANIFEST: Final = "manifest.json"
-SCHEMA_FILE: Final = "corpus-manifest-v1.schema.json"
 MAX_NBYTES: Final = 1 << 16
 
 
@@ -106,6 +106,43 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     entries: list[CorpusEntry]
 
 
+MANIFEST_DOCUMENT: Final = DocumentSchema(
+    "corpus-manifest-v1",
+    Manifest,
+    "What a corpus of small checkpoints consists of, and what is expected of each.",
+    examples=(
+        Manifest(
+            torch="2.13.0",
+            entries=[
+                CorpusEntry(
+                    path="state_dict/linear.pt",
+                    recipe="corpus.checkpoint_recipes.linear",
+                    shows="One layer's weights as most people save them.",
+                    verdict="safe",
+                    container="zip",
+                    style="state_dict",
+                    message=None,
+                    files={"state_dict/linear.pt": FileDigest(1_473, "0a" * 32)},
+                    components={"model": {"weight": TensorDigest("float32", [2, 3], "b1" * 32)}},
+                ),
+                CorpusEntry(
+                    path="broken/empty_file.pt",
+                    recipe="corpus.broken_recipes.empty_file",
+                    shows="A file without a byte.",
+                    verdict="unreadable",
+                    container=None,
+                    style=None,
+                    message="empty file: @@FILE@@",
+                    files={"broken/empty_file.pt": FileDigest(0, "e3" * 32)},
+                    components=None,
+                ),
+            ],
+        ),
+    ),
+)
+"""The manifest as a document that has a schema."""
+
+
 def entry_of(root: Path, path: str, recipe: Recipe, contents: Contents | None) -> CorpusEntry:
     """Return the entry of what a recipe has just written below `root`."""
     whole = root / path
@@ -155,12 +192,6 @@ def manifest_text(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
-def manifest_schema() -> str:
-    """Return the JSON Schema of the manifest, made as those of the package are."""
-    description = "What a corpus of small checkpoints consists of, and what is expected of each."
-    return schema_text(DocumentSchema("corpus-manifest-v1", Manifest, description))
-
-
 def read_manifest(path: Path) -> Manifest:
     """Return the manifest in a file."""
     return msgspec.json.decode(path.read_bytes(), type=Manifest)
@@ -177,3 +208,8 @@ def _stored(tensor: Any) -> Stored:  # noqa: ANN401 - torch.Tensor or numpy.ndar
     raw = dense.flatten().view(torch.uint8) if dense.numel() else dense.new_empty(0)
     dtype = str(tensor.dtype).removeprefix("torch.")
     return Stored(dtype, tuple(tensor.shape), raw.numpy().tobytes())
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) / f"{MANIFEST_DOCUMENT.name}.json"
+    target.write_text(schema_text(MANIFEST_DOCUMENT), encoding="utf-8", newline="\n")

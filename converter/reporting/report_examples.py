@@ -32,6 +32,7 @@ from converter.reporting.documents import (
     ValueLine,
     VerificationReport,
 )
+from converter.reporting.restoration import RestorationReport, UnsupportedLine
 
 _RUN: Final = SourceFacts(
     name="run.pth.tar", nbytes=1_600_455, container="zip", writer="torch 1.6 to 1.12"
@@ -104,6 +105,25 @@ CONVERSION_EXAMPLE: Final = ConversionReport(
         tensors=3,
         nbytes=404_000,
     ),
+)
+
+RESTORATION_EXAMPLE: Final = RestorationReport(
+    source=SourceFacts(
+        name="run.safetensors", nbytes=405_120, container="safetensors", writer="depickle 0.1.0"
+    ),
+    output="again.pth",
+    nbytes=1_206_913,
+    tensors=122,
+    storages=121,
+    verification=VerificationReport(
+        source="run.safetensors",
+        output="again.pth",
+        identical=True,
+        tensors=122,
+        nbytes=1_606_000,
+    ),
+    unsupported=[UnsupportedLine(path="started", what="a datetime.datetime")],
+    unsupported_count=1,
 )
 
 FINGERPRINT_EXAMPLE: Final = FingerprintReport(

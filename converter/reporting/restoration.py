@@ -38,6 +38,7 @@ class RestorationReport(Frozen, frozen=True, tag_field="schema", tag=RESTORATION
         unsupported: what is written as plain data, the first ones.
         unsupported_count: how many there are.
         verification: what reading the written file again found.
+        notes: what a person should know about how the input was understood.
     """
 
     source: SourceFacts

@@ -29,8 +29,10 @@ from converter.reporting.report_examples import (
     DIFF_EXAMPLE,
     FINGERPRINT_EXAMPLE,
     INSPECTION_EXAMPLE,
+    RESTORATION_EXAMPLE,
     VERIFICATION_EXAMPLE,
 )
+from converter.reporting.restoration import RestorationReport
 from converter.reporting.scan_documents import ScanReport
 from converter.reporting.scan_example import SCAN_EXAMPLE
 from converter.reporting.schema_examples import CHECKPOINT_EXAMPLE
@@ -108,6 +110,13 @@ DOCUMENTS: Final = (
         "What loading one checkpoint where another is expected would meet, as `depickle diff "
         "--format json` prints it.",
         examples=(DIFF_EXAMPLE,),
+    ),
+    DocumentSchema(
+        "restoration-report-v1",
+        RestorationReport,
+        "What writing a checkpoint for weights-only loading did, as `depickle restore --format "
+        "json` prints it.",
+        examples=(RESTORATION_EXAMPLE,),
     ),
     DocumentSchema(
         "scan-report-v1",
@@ -202,7 +211,7 @@ def _describe(schema: Schema) -> None:
 
 def _tidy(schema: Schema) -> None:
     """Say the same with less: no nested alternatives, no keyword of other dialects."""
-    schema.pop("discriminator", None)
+    tags = schema.pop("discriminator", None)
     if schema.get("contentEncoding") == "base64":
         schema["pattern"] = _BASE64_PATTERN
     enum = schema.get("enum")
@@ -214,6 +223,26 @@ def _tidy(schema: Schema) -> None:
             for choice in schema["anyOf"]
             for inner in (choice["anyOf"] if set(choice) == {"anyOf"} else [choice])
         ]
+    if tags is not None:
+        schema.pop("anyOf")
+        schema.update(_told_apart(tags["propertyName"], tags["mapping"]))
+
+
+def _told_apart(field: str, forms: dict[str, str]) -> Schema:
+    """Return the schema of objects whose one field says which of several forms they have.
+
+    A validator that tries every form at every level needs time that grows exponentially with the
+    nesting; told where to look, it needs one way down.
+    """
+    return {
+        "type": "object",
+        "properties": {field: {"enum": list(forms)}},
+        "required": [field],
+        "allOf": [
+            {"if": {"properties": {field: {"const": tag}}}, "then": {"$ref": reference}}
+            for tag, reference in forms.items()
+        ],
+    }
 
 
 def _replace_parts(schema: Schema, named: dict[str, Schema]) -> None:

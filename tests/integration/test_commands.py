@@ -6,6 +6,7 @@ import json
 import struct
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 import safetensors.numpy
 
@@ -221,3 +222,31 @@ def test_output_that_differs_never_appears(tmp_path: Path, monkeypatch: pytest.M
     assert outcome.code == 20
     assert "differs" in outcome.out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_that_is_printed_as_json_has_a_schema_and_follows_it(
+    converted: Path, tmp_path: Path
+) -> None:
+    weights = "0" * 64
+    commands = [
+        ("inspect", RUN, "--fingerprint"),
+        ("inspect", converted),
+        ("scan", RUN, REPOSITORY / "corpus" / "hostile" / "unsafe-global"),
+        ("scan", REPOSITORY / "corpus" / "broken" / "empty_file.pt", "--explain"),
+        ("convert", RUN, tmp_path / "again.safetensors", "--fingerprint"),
+        ("convert", RUN, tmp_path / "folder"),
+        ("verify", RUN, converted),
+        ("verify", RUN, REPOSITORY / "corpus" / "state_dict" / "linear.pt"),
+        ("verify", RUN, "--fingerprint", weights),
+        ("diff", RUN, REPOSITORY / "corpus" / "state_dict" / "linear.pt"),
+        ("restore", converted, tmp_path / "again.pth", "--allow-unsupported"),
+    ]
+    printed = set()
+    for command in commands:
+        document = json.loads(depickle(*command, "--format", "json").out)
+        name = document["schema"].removeprefix("depickle/")
+        schema = json.loads((REPOSITORY / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator(schema).validate(document)
+        printed.add(name)
+    documents = {path.stem for path in (REPOSITORY / "schemas").glob("*-report-v1.json")}
+    assert printed == documents

@@ -242,11 +242,12 @@ def _plan_of_output(
 ) -> OutputPlan | None:
     """Return the plan that an output followed; None for what is no output of ours.
 
-    Given options decide. Without them the plan whose tensor names the output has is taken: one
-    with aliases, or a plain one.
+    Given options decide. Without them it is the plan whose tensor names the output has, with
+    aliases or plain; shards, whose size nobody said, are compared as any checkpoint.
     """
     if target.is_dir():
-        if not any(target.glob(f"*{SUFFIX}")):
+        index = options is None and any(target.glob(f"*{SUFFIX}.index.json"))
+        if index or not any(target.glob(f"*{SUFFIX}")):
             return None
         return plan_output(checkpoint, replace(options or DEFAULT_OPTIONS, folder=True), limits)
     names = _safetensors_names(target, limits)
@@ -255,9 +256,8 @@ def _plan_of_output(
     if options is not None:
         return plan_output(checkpoint, options, limits, file_name=target.name)
     plans = []
-    for plain in (False, True):
+    for one in (WriteOptions(), WriteOptions(plain=True)):
         with suppress(PlanError):
-            one = WriteOptions(plain=plain)
             plans.append(plan_output(checkpoint, one, limits, file_name=target.name))
     for plan in plans:
         if {entry.name for file in plan.files for entry in file.entries} == names:

@@ -44,7 +44,8 @@ def cmd_convert(source: str, destination: str, **chosen: Any) -> int:  # noqa: A
     """Convert SRC to safetensors and compare the result with SRC, bit for bit.
 
     DST.safetensors becomes one file; any other DST becomes a folder with one file for each
-    component. Nothing of SRC is executed, and SRC is not changed.
+    component, or several and an index with --max-shard-size. Nothing of SRC is executed, and SRC
+    is not changed.
     """
     options = write_options(chosen, folder=not destination.endswith(SUFFIX))
     settings = ConversionSettings(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     import msgspec
 
     from converter.writing.options import WriteOptions
+
+# As huggingface_hub counts them.
+_SIZE_UNITS: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE: Final = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([KMGT]B)?", re.IGNORECASE)
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -85,6 +91,11 @@ def selection_options(command: _Command) -> _Command:
                 is_flag=True,
                 help='Metadata {"format": "pt"} and nothing else: no document, no aliases.',
             ),
+            click.option(
+                "--max-shard-size",
+                metavar="SIZE",
+                help="In a folder: divide what is larger, with an index. Bytes, or as in 5GB.",
+            ),
         )
     ):
         command = add(command)
@@ -95,7 +106,7 @@ def write_options(chosen: dict[str, Any], *, folder: bool) -> WriteOptions:
     """Return what the selection options say; takes its own entries out of `chosen`.
 
     Raises:
-        click.UsageError: a rename is not of the form OLD=NEW.
+        click.UsageError: a rename is not of the form OLD=NEW, or a size is none.
     """
     from converter.writing.options import WriteOptions
 
@@ -116,7 +127,19 @@ def write_options(chosen: dict[str, Any], *, folder: bool) -> WriteOptions:
         exclude=chosen.pop("exclude"),
         plain=chosen.pop("plain"),
         folder=folder,
+        max_shard_nbytes=_size(chosen.pop("max_shard_size")),
     )
+
+
+def _size(text: str | None) -> int | None:
+    """Return the bytes of a size such as ``5GB``; units are powers of 1000."""
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        msg = f"--max-shard-size takes bytes, or a number of KB, MB, GB or TB, not {text!r}"
+        raise click.UsageError(msg)
+    return int(Fraction(match[1]) * _SIZE_UNITS.get((match[2] or "").upper(), 1))
 
 
 def show(text: Callable[[], str], document: msgspec.Struct, format_name: str) -> None:

@@ -114,6 +114,18 @@ class Sidecar:
     content: bytes
 
 
+class ShardIndex(NamedTuple):
+    """What says which tensor of a component is in which of its files.
+
+    Attributes:
+        file_name: its name, without a folder.
+        content: its bytes, JSON.
+    """
+
+    file_name: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputPlan:
     """Everything an output will consist of.
@@ -125,9 +137,10 @@ class OutputPlan:
         files: the safetensors files; exactly one unless `folder`.
         left_out: the tensors that are not written, and why.
         renamed: the tensors whose names the format could not hold.
-        folder: whether the output is a folder of one file per component.
+        folder: whether the output is a folder of files for each component.
         plain: whether the metadata holds nothing but the format.
         sidecar: the document, where no header holds it.
+        indexes: one for each component that has several files.
     """
 
     files: tuple[FilePlan, ...]
@@ -136,9 +149,11 @@ class OutputPlan:
     folder: bool
     plain: bool
     sidecar: Sidecar | None = None
+    indexes: tuple[ShardIndex, ...] = ()
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of all files, the sidecar included."""
+        """Return the bytes of all files, the sidecar and the indexes included."""
         total = sum(file.nbytes for file in self.files)
+        total += sum(len(index.content) for index in self.indexes)
         return total + (len(self.sidecar.content) if self.sidecar else 0)

@@ -25,6 +25,8 @@ class WriteOptions:
         plain: metadata ``{"format": "pt"}`` and nothing else: aliases are written in full under
             every name, and what safetensors has no type for is refused.
         folder: one file per component, under bare names, instead of one file.
+        max_shard_nbytes: of a folder: a component with more bytes of tensors than this goes to
+            several files and an index (`converter.writing.shards`); None for one file each.
     """
 
     components: tuple[str, ...] | None = None
@@ -35,6 +37,7 @@ class WriteOptions:
     exclude: tuple[str, ...] = ()
     plain: bool = False
     folder: bool = False
+    max_shard_nbytes: int | None = None
 
 
 DEFAULT_OPTIONS: Final = WriteOptions()

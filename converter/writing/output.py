@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from converter.limits import Limits
     from converter.progress import Progress
-    from converter.writing.layout import OutputPlan
+    from converter.writing.layout import OutputPlan, ShardIndex, Sidecar
 
     Check: TypeAlias = Callable[[Mapping[str, Path]], None]
 
@@ -81,9 +81,12 @@ def _stage_folder(
                 # By a rename, as nobody else writes here: a link could leave its other name.
                 with AtomicFile(folder.path / file.file_name, replace=True) as sink:
                     write_file(file, sink, progress, limits)
+        beside_them: list[Sidecar | ShardIndex] = [*plan.indexes]
         if plan.sidecar is not None:
-            with AtomicFile(folder.path / plan.sidecar.file_name, replace=True) as sink:
-                sink.write_at(0, plan.sidecar.content)
+            beside_them.append(plan.sidecar)
+        for beside in beside_them:
+            with AtomicFile(folder.path / beside.file_name, replace=True) as sink:
+                sink.write_at(0, beside.content)
         yield {file.file_name: folder.path / file.file_name for file in plan.files}
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from converter.errors import PlanError
+from converter.errors import LimitError, PlanError
 from converter.writing.aliases import FORMAT_KEY, find_aliases
 from converter.writing.document import attach_document
 from converter.writing.encoding import Encoded, encode_type
 from converter.writing.header import encode_header, sort_key
-from converter.writing.layout import AliasPlan, EntryPlan, FilePlan, OutputPlan
+from converter.writing.layout import AliasPlan, EntryPlan, FilePlan, OutputPlan, ShardIndex
 from converter.writing.names import Renamed, assign_names, file_names
 from converter.writing.selection import Candidate, select_tensors
+from converter.writing.shards import check_size, divide, shard_index, shard_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,18 +46,31 @@ def plan_output(
         PlanError: the options match nothing or make two names one, or `options.plain` asks for
             a type that safetensors cannot say.
         UnsupportedError: a tensor's bytes are not known to this version.
-        LimitError: a header would be longer than readers accept.
+        LimitError: a header would be longer than readers accept, or a folder would have more
+            files than are read again.
     """
+    check_size(options)
     candidates, left_out = select_tensors(checkpoint, options)
     whole = [(file_name, candidates)]
     groups = _by_component(checkpoint, candidates) if options.folder else whole
-    files = []
+    files: list[FilePlan] = []
     renamed: list[Renamed] = []
+    indexes: list[ShardIndex] = []
     for name, members in groups:
-        file, changes = _plan_file(name, members, plain=options.plain, limits=limits)
-        files.append(file)
+        parts, changes = _plan_files(name, members, options, limits)
+        files += parts
         renamed += changes
-    plan = OutputPlan(tuple(files), tuple(left_out), tuple(renamed), options.folder, options.plain)
+        indexes += [shard_index(name, parts)] if len(parts) > 1 else []
+    if options.folder:
+        _check_files(files, limits)
+    plan = OutputPlan(
+        tuple(files),
+        tuple(left_out),
+        tuple(renamed),
+        options.folder,
+        options.plain,
+        indexes=tuple(indexes),
+    )
     return plan if document is None else attach_document(plan, document, limits)
 
 
@@ -72,30 +86,64 @@ def _by_component(
     return [(name, members[id(part)]) for name, part in zip(names, present, strict=True)]
 
 
-def _plan_file(
-    file_name: str, candidates: Sequence[Candidate], *, plain: bool, limits: Limits
-) -> tuple[FilePlan, list[Renamed]]:
+def _check_files(files: Sequence[FilePlan], limits: Limits) -> None:
+    """Refuse a folder that could not be written, or not be read again."""
+    if len(files) > limits.max_folder_files:
+        raise LimitError("max_folder_files", allowed=limits.max_folder_files, found=len(files))
+    seen: set[str] = set()
+    for file in files:
+        # A component may be called what a file of another one is called.
+        if file.file_name.casefold() in seen:
+            msg = f"two files would get one name: {file.file_name!r}: expected other shards"
+            raise PlanError(msg)
+        seen.add(file.file_name.casefold())
+
+
+def _plan_files(
+    file_name: str, candidates: Sequence[Candidate], options: WriteOptions, limits: Limits
+) -> tuple[list[FilePlan], list[Renamed]]:
     names, renamed = assign_names(candidates)
     named = list(zip(names, candidates, strict=True))
-    aliases = {} if plain else find_aliases([(name, one.tensor) for name, one in named])
-    kept = [(name, one, _encode(one, plain=plain)) for name, one in named if name not in aliases]
-    entries = _lay_out(kept)
-    alias_plans = tuple(
+    aliases = {} if options.plain else find_aliases([(name, one.tensor) for name, one in named])
+    kept = [
+        (name, one, _encode(one, plain=options.plain)) for name, one in named if name not in aliases
+    ]
+    shards = [kept]
+    if options.max_shard_nbytes is not None:
+        shards = divide(kept, lambda one: one[2].nbytes, options.max_shard_nbytes)
+    dropped = [
         AliasPlan(name, aliases[name], one.source_name, one.component.name, one.key, one.tensor)
         for name, one in sorted(named, key=lambda pair: pair[0])
         if name in aliases
-    )
+    ]
+    components = tuple(dict.fromkeys(candidate.component.name for candidate in candidates))
+    files = [
+        _plan_file(name, components, shard, dropped, limits)
+        for name, shard in zip(shard_names(file_name, len(shards)), shards, strict=True)
+    ]
+    return files, renamed
+
+
+def _plan_file(
+    file_name: str,
+    components: tuple[str, ...],
+    kept: Sequence[tuple[str, Candidate, Encoded]],
+    dropped: Sequence[AliasPlan],
+    limits: Limits,
+) -> FilePlan:
+    entries = _lay_out(kept)
+    here = {entry.name for entry in entries}
+    alias_plans = tuple(alias for alias in dropped if alias.kept in here)
     metadata = {FORMAT_KEY: "pt"} | {alias.name: alias.kept for alias in alias_plans}
-    file = FilePlan(
+    return FilePlan(
         file_name,
-        tuple(dict.fromkeys(candidate.component.name for candidate in candidates)),
+        components,
         entries,
         alias_plans,
         MappingProxyType(metadata),
         encode_header(entries, metadata, limits),
         entries[-1].stop if entries else 0,
     )
-    return file, renamed
 
 
 def _encode(candidate: Candidate, *, plain: bool) -> Encoded:

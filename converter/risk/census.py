@@ -34,6 +34,11 @@ def _table() -> tuple[list[int], list[int], list[int]]:
 
 
 _WIDTH, _COUNTS, _LINE_COUNT = _table()
+# Length of the opcodes that are nothing but a step, 0 for all others.
+_STEP: Final = [
+    0 if _COUNTS[byte] or _LINE_COUNT[byte] or byte in _PUTS else 1 + _WIDTH[byte]
+    for byte in range(256)
+]
 
 
 class _Memo:
@@ -41,7 +46,6 @@ class _Memo:
 
     def __init__(self) -> None:
         self.written: set[int] = set()
-        self.highest: int | None = None
         self.rewritten: int | None = None
         self.far: int | None = None
 
@@ -53,8 +57,6 @@ class _Memo:
         if index > len(self.written) + _FAR and self.far is None:
             self.far = offset
         self.written.add(index)
-        if self.highest is None or index > self.highest:
-            self.highest = index
 
 
 def census_of(source: ByteSource, start: int, stop: int) -> Census:
@@ -70,31 +72,45 @@ def census_of(source: ByteSource, start: int, stop: int) -> Census:
     position, end = 0, len(data)
     while position < end:
         byte = data[position]
-        width = _WIDTH[byte]
-        if width < 0:
-            break
         kinds[byte] = 1
+        step = _STEP[byte]
+        if step:
+            position += step
+            continue
         operand = position + 1
-        position = operand + width
-        if _COUNTS[byte]:
-            nbytes = int.from_bytes(data[operand:position], "little")
-            position += nbytes
-            if byte in _LONGS:
-                longest = max(longest, nbytes)
-        elif _LINE_COUNT[byte]:
-            for _ in range(_LINE_COUNT[byte]):
-                newline = data.find(b"\n", position)
-                position = end if newline < 0 else newline + 1
+        if byte == _BINPUT and operand < end:
+            memo.put(data[operand], start + position)
+            position += 2
+            continue
         if byte in _PUTS:
+            position = _stop_of(data, byte, operand)
             memo.put(_index(data, byte, operand, position, memo), start + operand - 1)
+            continue
+        if _WIDTH[byte] < 0:
+            kinds[byte] = 0
+            break
+        if byte in _LONGS:
+            longest = max(longest, int.from_bytes(data[operand : operand + _WIDTH[byte]], "little"))
+        position = _stop_of(data, byte, operand)
     return Census(
         opcodes=frozenset(byte for byte in range(256) if kinds[byte]),
-        highest_put=memo.highest,
+        highest_put=max(memo.written, default=None),
         puts=len(memo.written),
         rewritten=memo.rewritten,
         far_put=memo.far,
         longest_long=longest,
     )
+
+
+def _stop_of(data: bytes, byte: int, operand: int) -> int:
+    """Return where the opcode behind this one begins."""
+    stop = operand + _WIDTH[byte]
+    if _COUNTS[byte]:
+        stop += int.from_bytes(data[operand:stop], "little")
+    for _ in range(_LINE_COUNT[byte]):
+        newline = data.find(b"\n", stop)
+        stop = len(data) if newline < 0 else newline + 1
+    return stop
 
 
 def _index(data: bytes, byte: int, operand: int, position: int, memo: _Memo) -> int:

@@ -109,7 +109,7 @@ def _walk(
     while pending:
         node, depth = pending.pop()
         found.depth = max(found.depth, depth)
-        for index, child in enumerate(children_of(node)):
+        for index, child in enumerate(_CHILDREN.get(type(node), _of_nothing)(node)):
             kind = type(child)
             if kind in ATOMS:
                 if kind in _TEXTS and len(child) >= SHORTEST_BLOB and is_blob(child):  # type: ignore[arg-type]
@@ -125,8 +125,11 @@ def _walk(
 
 def children_of(node: Node) -> Sequence[Node]:
     """Return what a node holds, without the name that a call calls."""
-    children = _CHILDREN.get(type(node))
-    return children(node) if children is not None else ()
+    return _CHILDREN.get(type(node), _of_nothing)(node)
+
+
+def _of_nothing(_: Node) -> Sequence[Node]:
+    return ()
 
 
 def _of_call(call: CallNode) -> list[Node]:

@@ -23,7 +23,7 @@ from converter.readers.torch_zip import root_of
 from converter.readers.zip_kinds import kind_of_zip
 from converter.risk.facts import ArchiveFacts, CodeText, Context, Origin
 from converter.risk.finding import Skipped
-from converter.risk.gathering.streams import take_legacy, take_rest, take_suspected
+from converter.risk.gathering.streams import STARTERS, take_legacy, take_rest, take_suspected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,17 +145,38 @@ def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
     context = _CONTEXTS.get(listed.kind, Context.TORCH)
     storages = _storages(listed.archive)
     peeked = nbytes = 0
+    inside = place._replace(level=place.level + 1, context=context, storages=storages)
     for record in records:
         if record.is_folder and record.nbytes == 0:
             continue
-        here = place.inside(record.name, level=place.level + 1, context=context, storages=storages)
-        if not _take_record(found, listed, record, here):
+        if _is_plain(record) or not _taken(found, listed, record, inside):
             peeked += 1
             nbytes += record.nbytes
     if peeked:
         what = f"{peeked} records of {nbytes} bytes"
         reason = "they begin with nothing that is a pickle or an archive; the rest is not read"
         found.skipped.append(Skipped(what, reason, place.at(0)))
+
+
+def _is_plain(record: Record) -> bool:
+    """Return whether a record begins with nothing that is a pickle, an archive or code."""
+    if record.problem is not None or record.name.lower().endswith(_NOTABLE_ENDINGS):
+        return False
+    try:
+        head = _head_of(record.data, _HEAD_NBYTES)
+    except DepickleError:
+        return False
+    return head[:1] not in _NOTABLE_BYTES and head[257:] != _USTAR
+
+
+def _taken(found: Collector, listed: _Listed, record: Record, place: Place) -> bool:
+    """Take one record; one that cannot be read hides none that follow."""
+    here = place.inside(record.name)
+    try:
+        return _take_record(found, listed, record, here)
+    except DepickleError as error:
+        found.fail(error, here)
+        return True
 
 
 def _aborted(listed: _Listed) -> ContainerError:
@@ -193,7 +214,7 @@ def _take_record(found: Collector, listed: _Listed, record: Record, place: Place
     name = record.name.lower()
     if name.endswith(_PICKLE_ENDINGS) and data.nbytes:
         _note_growth(found, listed, record, place)
-        found.enter(data, replace(place, origin=_origin(listed, record)))
+        found.enter(data, place._replace(origin=_origin(listed, record)))
         _check_crc(found, record, place, listed.kind)
         return True
     if name.endswith(_CODE_ENDING):
@@ -203,7 +224,7 @@ def _take_record(found: Collector, listed: _Listed, record: Record, place: Place
     elif name.endswith(_NATIVE_ENDINGS) or _head_of(data, 4) == _ELF:
         found.codes.append(CodeText(place.record or record.name, "", listed.kind, native=True))
     hidden = Origin.HIDDEN if listed.kind == "torch_save" else Origin.MAIN
-    if not _peek(found, data, replace(place, origin=hidden), expected=not _is_storage(record)):
+    if not _peek(found, data, place._replace(origin=hidden), expected=not _is_storage(record)):
         return False
     _check_crc(found, record, place, listed.kind)
     return True
@@ -247,13 +268,13 @@ def _peek(found: Collector, data: ByteSource, place: Place, *, expected: bool) -
     head = WindowSource(data, 0, min(found.scan_limits.peek_bytes, data.nbytes), data.name)
     first = head.read_at(0, head.nbytes)
     claim = _NO_CLAIM
-    if first.startswith(_SIGNATURES) or first[257:262] == b"ustar":
+    if first.startswith(_SIGNATURES) or first[257:_HEAD_NBYTES] == _USTAR:
         claim = detect(head).claims[0]
     if claim.kind in _CONTAINERS and claim.strong and claim.offset in _HEAD_OFFSETS:
         if claim.kind == "torch_legacy":
             take_legacy(found, data, place)
         else:
-            found.enter(data, replace(place, expected=expected))
+            found.enter(data, place._replace(expected=expected))
     else:
         take_suspected(found, data, place)
     return (len(found.pickles), len(found.archives)) != before
@@ -293,7 +314,7 @@ def take_tar(found: Collector, source: ByteSource, place: Place) -> None:
         if record.problem is not None:
             found.fail(record.problem, here, 0)
         elif not torch or record.name not in _MIXED_MEMBERS:
-            found.enter(record.data, replace(here, expected=not torch or record.name == "pickle"))
+            found.enter(record.data, here._replace(expected=not torch or record.name == "pickle"))
 
 
 def _take_torch_tar(found: Collector, source: ByteSource, place: Place) -> None:
@@ -311,7 +332,7 @@ def _take_torch_tar(found: Collector, source: ByteSource, place: Place) -> None:
         found.fail(opened.error, place)
         for member in _MIXED_MEMBERS:
             here = place.inside(member, level=place.level + 1, context=Context.TORCH)
-            hidden = replace(here, origin=Origin.HIDDEN, expected=False)
+            hidden = here._replace(origin=Origin.HIDDEN, expected=False)
             if member in data:
                 take_rest(found, data[member], hidden, last.get(member, 0))
 
@@ -332,6 +353,10 @@ _SIGNATURES: Final = (
         b"\x28\xb5\x2f\xfd",
     ),
 )
+_USTAR: Final = b"ustar"
+_HEAD_NBYTES: Final = 257 + len(_USTAR)
+_NOTABLE_ENDINGS: Final = (*_PICKLE_ENDINGS, _CODE_ENDING, *_NATIVE_ENDINGS)
+_NOTABLE_BYTES: Final = STARTERS.union((_ELF[:1],), (signature[:1] for signature in _SIGNATURES))
 _NO_CLAIM: Final = Claim("unknown", 0, "", strong=False)
 # Of archives in a row each has its own anomalies; these are the file's.
 _OF_A_ROW: Final = frozenset(

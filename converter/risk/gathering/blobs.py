@@ -101,7 +101,7 @@ def _take(found: Collector, facts: PickleFacts, blob: Blob, place: Place, *, how
         storages={},
     )
     for raw, label in forms:
-        here = inner if not label else replace(inner, record=f"{inner.record} ({label})")
+        here = inner if not label else inner._replace(record=f"{inner.record} ({label})")
         source = MemorySource(raw, here.record or "bytes")
         if stream:
             found.enter(source, here)
@@ -152,14 +152,14 @@ def _unpack(found: Collector, source: ByteSource, place: Place) -> None:
     """Take a compressed string, or one that is an archive."""
     kind = detect(source).kind
     if kind not in _PACKED:
-        found.enter(source, replace(place, expected=kind == "torch_legacy"))
+        found.enter(source, place._replace(expected=kind == "torch_legacy"))
         return
     limits = replace(found.limits, max_decompressed_bytes=found.scan_limits.max_blob_bytes)
     try:
         inner = decompress(source, kind, limits).data
     except DepickleError:
         return  # it only looked compressed
-    here = replace(place, record=f"{place.record} ({kind})", level=place.level + 1)
+    here = place._replace(record=f"{place.record} ({kind})", level=place.level + 1)
     if _is_container(inner):
         found.enter(inner, here)
     else:
@@ -173,4 +173,4 @@ def _take_plain(found: Collector, source: ByteSource, place: Place) -> None:
     graph = suspected_graph(found, source, 0)
     named = bool(graph.globals) and says_something(graph)
     if named or (graph.error is None and graph.protocol is not None and graph.opcode_count > 2):
-        take_pickle(found, source, replace(place, expected=graph.error is None))
+        take_pickle(found, source, place._replace(expected=graph.error is None))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from converter.errors import DepickleError, FormatError, LimitError
 from converter.inert.machine import read_graph
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from converter.risk.scan_limits import ScanLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where we are.
+_NO_STORAGES: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+class Place(NamedTuple):
+    """Where we are; a tuple, since there is one for each record of archives with 100,000.
 
     Attributes:
         record: the record, with what it is nested in; None for the file itself.
@@ -55,12 +58,12 @@ class Place:
     expected: bool = True
     reached: str = ""
     parent_offset: int | None = None
-    storages: Mapping[str, int] = field(default_factory=dict)
+    storages: Mapping[str, int] = _NO_STORAGES
 
-    def inside(self, name: str, **changes: object) -> Place:
+    def inside(self, name: str, **changes: Any) -> Place:  # noqa: ANN401 - its own fields
         """Return the place of something inside this one."""
         record = f"{self.record}!{name}" if self.record else name
-        return replace(self, record=record, **changes)  # type: ignore[arg-type]
+        return self._replace(record=record, **changes)
 
     def at(self, offset: int) -> Location:
         """Return a location in this record."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
@@ -71,7 +70,7 @@ def _descend(found: Collector, source: ByteSource, place: Place) -> None:
         found.claims += detection.claims
     claims = _claims(source, detection)
     for number, claim in enumerate(claims):
-        here = place if number == 0 else replace(place, origin=Origin.ALTERNATIVE)
+        here = place if number == 0 else place._replace(origin=Origin.ALTERNATIVE)
         try:
             _take(found, source, here, claim)
         except DepickleError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
@@ -42,20 +41,20 @@ def take_pickle(found: Collector, source: ByteSource, place: Place, *, start: in
     if arrays.count:
         # A loader that does not know joblib takes the elements for opcodes.
         plain = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
-        found.keep(plain, source.nbytes, replace(place, origin=Origin.ALTERNATIVE, expected=False))
+        found.keep(plain, source.nbytes, place._replace(origin=Origin.ALTERNATIVE, expected=False))
     if graph.error is None:
         take_rest(found, source, place, graph.stop)
 
 
 def take_legacy(found: Collector, source: ByteSource, place: Place) -> None:
     """Take the five pickles of a legacy stream, step over its storages, and take what follows."""
-    place = replace(place, context=Context.TORCH)
+    place = place._replace(context=Context.TORCH)
     position = 0
     graphs: list[Graph] = []
     for label in _LEGACY:
         if position >= source.nbytes:
             break
-        here = place.inside(label) if place.record else replace(place, record=label)
+        here = place.inside(label) if place.record else place._replace(record=label)
         graph = found.read(source, here, start=position)
         graphs.append(graph)
         if graph.error is not None:
@@ -67,7 +66,7 @@ def take_legacy(found: Collector, source: ByteSource, place: Place) -> None:
     stop = _storages_stop(found, source, graphs[3], graphs[4])
     if stop is None:
         found.fail(_cut(source, "not all of its storages"), place, position)
-        hidden = replace(place, origin=Origin.HIDDEN, expected=False)
+        hidden = place._replace(origin=Origin.HIDDEN, expected=False)
         _take_stacked(found, source, hidden, position)
     else:
         take_rest(found, source, place, stop)
@@ -107,7 +106,7 @@ def take_npy(found: Collector, source: ByteSource, place: Place) -> None:
         found.note(Anomaly("npy_objects", "the elements are a pickle", start), place, "npy")
         take_pickle(found, source, place, start=start)
         return
-    hidden = replace(place, origin=Origin.HIDDEN, expected=False)
+    hidden = place._replace(origin=Origin.HIDDEN, expected=False)
     _take_suspected(found, source, hidden, start)
     stop = start + nbytes_of(header.description, header.shape, found.limits)
     if stop < source.nbytes:
@@ -133,8 +132,8 @@ def take_rest(found: Collector, source: ByteSource, place: Place, stop: int) -> 
         return
     detail = f"{source.nbytes - stop} bytes follow the end"
     found.note(Anomaly("data_after_stop", detail, position), place)
-    stacked = replace(
-        place, origin=Origin.HIDDEN if place.origin is Origin.HIDDEN else Origin.STACKED
+    stacked = place._replace(
+        origin=Origin.HIDDEN if place.origin is Origin.HIDDEN else Origin.STACKED
     )
     _take_stacked(found, source, stacked, position)
 
@@ -169,7 +168,7 @@ def _take_stacked(found: Collector, source: ByteSource, place: Place, position: 
 
 def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:
     """Take what stands at the start of a record that should hold no pickle, if it is one."""
-    _take_suspected(found, source, replace(place, expected=False), 0)
+    _take_suspected(found, source, place._replace(expected=False), 0)
 
 
 def _take_suspected(found: Collector, source: ByteSource, place: Place, start: int) -> None:

@@ -14,6 +14,7 @@ from converter.risk import scanner
 from converter.risk.scanner import iter_files, scan_file, scan_paths, scan_source
 from corpus.hostile_writer import CALM, EVIL
 from tests.support.pickles import torch_zip
+from tests.support.zip_builder import Member, ZipBuilder
 
 
 def test_a_folder_is_walked_in_order_and_once(tmp_path: Path) -> None:
@@ -103,7 +104,6 @@ def test_tensors_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def write_sparse_checkpoint(path: Path, nbytes: int) -> None:
     """Write what torch.save would for one storage of zeros, with a hole in their place."""
     from tests.support.pickles import text
-    from tests.support.zip_builder import Member, ZipBuilder
 
     pid = b"(" + text("storage") + b"ctorch\nByteStorage\n" + text("0") + text("cpu")
     pid += b"\x8a\x05" + nbytes.to_bytes(5, "little") + b"tQ"
@@ -131,3 +131,12 @@ def write_sparse_checkpoint(path: Path, nbytes: int) -> None:
         file.write(whole[:data])
         file.seek(data + nbytes)
         file.write(directory[:end] + end64 + locator + last)
+
+
+def test_a_record_that_cannot_be_unpacked_hides_none_that_follow() -> None:
+    method = {"method": 8}
+    damaged = Member("r/a.txt", b"\xff\xff\xff", local=method, central={**method, "usize": 99})
+    members = [damaged, Member("r/data.pkl", EVIL), Member("r/version", b"3\n")]
+    report = scan_source(MemorySource(ZipBuilder(members).build(), "a.pt"))
+    assert report.verdict == "dangerous"
+    assert [str(one.location.record) for one in report.could_not_tell] == ["r/a.txt"]

@@ -9,6 +9,7 @@ The verbs, all lazy until they are called::
     report = converter.scan("run.pth.tar")
     report = converter.diff("old.pth.tar", "new.pth.tar")
     report = converter.restore("run.safetensors", "again.pth")
+    report = converter.migrate("archive", "converted")
 
 Nothing in a checkpoint is ever imported, called or evaluated by any of them.
 """
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         InspectionReport,
         VerificationReport,
     )
+    from converter.reporting.migration import MigrationReport
     from converter.reporting.restoration import RestorationReport
     from converter.reporting.scan_documents import ScanReport
     from converter.writing.options import WriteOptions
@@ -45,6 +47,7 @@ __all__ = [
     "convert",
     "diff",
     "inspect",
+    "migrate",
     "open",
     "restore",
     "scan",
@@ -283,4 +286,38 @@ def restore(
         allow_unsupported=allow_unsupported,
         replace=replace,
         progress=progress,
+    )
+
+
+def migrate(
+    root: str | PathLike[str],
+    destination: str | PathLike[str],
+    *,
+    settings: ConversionSettings | None = None,
+    jobs: int | None = 1,
+    progress: Progress | None = None,
+) -> MigrationReport:
+    """Convert every checkpoint below a folder to a safetensors file below another one.
+
+    What cannot be converted is reported and stops nothing; what has an output is left alone, so
+    that a run that was stopped is gone on with by another one.
+
+    Args:
+        root: the folder; what in it is a checkpoint is found by content.
+        destination: a folder outside of it, made if it is not there.
+        settings: verification, replacing, limits, policy; None for the defaults.
+        jobs: how many processes convert; None for one a processor where there are files enough. As
+            ever with processes, a script that asks for more than one does so under
+            ``if __name__ == "__main__":``.
+        progress: told of bytes of sources that are done.
+
+    Raises:
+        SourceError: `root` is no folder that can be listed.
+        PlanError: `destination` lies in `root`.
+    """
+    from converter.conversion import DEFAULT_SETTINGS
+    from converter.migration.run import migrate_folder
+
+    return migrate_folder(
+        root, destination, settings=settings or DEFAULT_SETTINGS, jobs=jobs, progress=progress
     )

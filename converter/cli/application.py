@@ -21,7 +21,7 @@ Exit codes:
   1   failed (I/O, internal)           12  suspicious
   2   wrong arguments                  13  dangerous
   3   no input found                   20  differs
-  4   refused by policy
+  4   refused by policy                21  migration finished, some files did not
 """
 
 
@@ -61,6 +61,12 @@ def _restore() -> click.Command:
     return cmd_restore
 
 
+def _migrate() -> click.Command:
+    from converter.cli.cmd_migrate import cmd_migrate
+
+    return cmd_migrate
+
+
 # Name → what imports the command: each brings only what it needs itself.
 _COMMANDS: Final[dict[str, Callable[[], click.Command]]] = {
     "inspect": _inspect,
@@ -69,6 +75,7 @@ _COMMANDS: Final[dict[str, Callable[[], click.Command]]] = {
     "verify": _verify,
     "diff": _diff,
     "restore": _restore,
+    "migrate": _migrate,
 }
 
 

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     SUSPICIOUS = 12
     DANGEROUS = 13
     DIFFERS = 20
+    UNFINISHED = 21
 
 
 def exit_code_of(error: DepickleError) -> ExitCode:

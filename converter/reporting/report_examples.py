@@ -32,6 +32,7 @@ from converter.reporting.documents import (
     ValueLine,
     VerificationReport,
 )
+from converter.reporting.migration import MigratedFile, migration_report
 from converter.reporting.restoration import RestorationReport, UnsupportedLine
 
 _RUN: Final = SourceFacts(
@@ -180,4 +181,32 @@ DIFF_EXAMPLE: Final = DiffReport(
         )
     ],
     partial=True,
+)
+
+MIGRATION_EXAMPLE: Final = migration_report(
+    "archive",
+    "converted",
+    [
+        MigratedFile(
+            source="archive/run.pth.tar",
+            outcome="converted",
+            nbytes=1_600_455,
+            target="converted/run.safetensors",
+            tensors=3,
+        ),
+        MigratedFile(
+            source="archive/notes.txt",
+            outcome="no_checkpoint",
+            nbytes=22,
+            reason="text in place of a checkpoint: archive/notes.txt: expected a checkpoint, "
+            "found 'tried a larger batch'",
+        ),
+        MigratedFile(
+            source="archive/half.pt",
+            outcome="unreadable",
+            nbytes=800_000,
+            reason="zip archive without its end: archive/half.pt: expected 1600455 bytes, found "
+            "800000",
+        ),
+    ],
 )

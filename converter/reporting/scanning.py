@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,17 +29,18 @@ def scan_report_of(
 ) -> ScanReport:
     """Scan files and folders, in the order in which they were named and are found."""
     files = list(iter_files(paths))
-    if jobs is None:
-        jobs = max(1, min(_processors(), len(files) // _FILES_WORTH_A_PROCESS))
-    reports = _reports(files, jobs, explained=explained)
+    reports = _reports(files, _jobs_for(files) if jobs is None else jobs, explained=explained)
     return scan_report(_watched(files, reports, progress or SilentProgress()))
 
 
-def _processors() -> int:
-    """Return how many processors this process may use, where the system says."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _jobs_for(files: list[str]) -> int:
+    """Return how many processes are worth starting for some files."""
+    most = len(files) // _FILES_WORTH_A_PROCESS
+    if most <= 1:
+        return 1
+    from converter.processes import processors
+
+    return min(processors(), most)
 
 
 def _reports(files: list[str], jobs: int, *, explained: bool) -> Iterator[FileReport]:

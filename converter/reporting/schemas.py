@@ -24,11 +24,13 @@ from converter.reporting.documents import (
     InspectionReport,
     VerificationReport,
 )
+from converter.reporting.migration import MigrationReport
 from converter.reporting.report_examples import (
     CONVERSION_EXAMPLE,
     DIFF_EXAMPLE,
     FINGERPRINT_EXAMPLE,
     INSPECTION_EXAMPLE,
+    MIGRATION_EXAMPLE,
     RESTORATION_EXAMPLE,
     VERIFICATION_EXAMPLE,
 )
@@ -117,6 +119,13 @@ DOCUMENTS: Final = (
         "What writing a checkpoint for weights-only loading did, as `depickle restore --format "
         "json` prints it.",
         examples=(RESTORATION_EXAMPLE,),
+    ),
+    DocumentSchema(
+        "migration-report-v1",
+        MigrationReport,
+        "What became of every file of a folder of checkpoints, as `depickle migrate --format json` "
+        "prints it.",
+        examples=(MIGRATION_EXAMPLE,),
     ),
     DocumentSchema(
         "scan-report-v1",

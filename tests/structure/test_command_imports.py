@@ -19,7 +19,7 @@ WATCHED: Final = frozenset({"click", "msgspec", "numpy", "onnx", "rich", "safete
 UNSEEN_BY_INSPECT: Final = frozenset(
     {"converter.conversion", "converter.verification", "converter.writing"}
 )
-# Arguments, with {source} and {target} to fill in → which of the watched they may import.
+# Arguments, with {source}, {folder} and {target} to fill in → which of the watched they may import.
 ALLOWED: Final = {
     ("--version",): frozenset[str](),
     ("--help",): frozenset({"click", "msgspec"}),
@@ -28,14 +28,17 @@ ALLOWED: Final = {
     ("convert", "{source}", "{target}.safetensors"): frozenset({"click", "msgspec"}),
     ("verify", "{source}", "{source}"): frozenset({"click", "msgspec"}),
     ("restore", "{source}", "{target}.pth"): frozenset({"click", "msgspec"}),
+    ("migrate", "{folder}", "{target}"): frozenset({"click", "msgspec"}),
 }
 
 
 def imported_by(arguments: tuple[str, ...], folder: Path) -> set[str]:
     """Run a command in a new interpreter and return every module that it has imported."""
-    source = folder / "small.pth"
+    source = folder / "in" / "small.pth"
+    source.parent.mkdir()
     source.write_bytes(zip_file())
-    filled = [text.format(source=source, target=folder / "target") for text in arguments]
+    names = {"source": source, "folder": folder / "in", "target": folder / "target"}
+    filled = [text.format(**names) for text in arguments]
     code = (
         "import atexit, sys\n"
         "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"

@@ -22,6 +22,7 @@ LAYERS: Final = (
     "dtypes",
     "progress",
     "garbage",
+    "processes",
     "byteio",
     "containers",
     "inert",

@@ -68,8 +68,17 @@ class _Watch:
                 self.seen = f"import of {name}"
             # Loading our own module opens and executes its code.
             self.importing += 1
-        elif event in FORBIDDEN_EVENTS and not self.importing:
+        elif event in FORBIDDEN_EVENTS and not self.importing and not _reads_annotations():
             self.seen = f"{event} {args[:1]!r}"
+
+
+def _reads_annotations() -> bool:
+    """Return whether who raised the event resolves annotations, which stand in our own code.
+
+    msgspec has `typing` do so when a type is decoded for the first time.
+    """
+    caller = sys._getframe(2)  # noqa: SLF001 - the only way to know who asks
+    return caller.f_globals.get("__name__") in {"typing", "annotationlib"}
 
 
 _WATCH: Final = _Watch()

@@ -84,7 +84,8 @@ def run(name: str, chosen: argparse.Namespace) -> int:
         )
     sys.stdout.write(summary(name, seeds, outcome.returncode, outcome.stderr))
     if outcome.returncode:
-        said = (outcome.stdout.splitlines() + outcome.stderr.splitlines())[-60:]
+        # The exception stands on one stream, what libFuzzer was doing on the other.
+        said = outcome.stdout.splitlines()[-40:] + outcome.stderr.splitlines()[-20:]
         sys.stdout.write("".join(f"    {line}\n" for line in said))
     return outcome.returncode or int(seeds_read(outcome.stderr) != seeds)
 

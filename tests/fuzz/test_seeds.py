@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
 from tests.fuzz.guard import NBYTES, SECONDS, GuardError, guarded
@@ -46,6 +47,13 @@ def test_guard_sees(misbehave: object) -> None:
     assert callable(misbehave)
     with pytest.raises(GuardError):
         guarded(misbehave, b"")
+
+
+def test_guard_lets_our_own_annotations_be_read() -> None:
+    class First(msgspec.Struct):
+        count: int
+
+    guarded(lambda content: msgspec.json.decode(content, type=First), b'{"count": 1}')
 
 
 def test_guard_sees_the_slow() -> None:

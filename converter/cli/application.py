@@ -1,16 +1,14 @@
-"""The commands of ``depickle``, and how errors become one sentence and an exit code."""
+"""The commands of ``depickle``, each imported when it is asked for."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from converter._version import __version__
-from converter.cli.exit_codes import ExitCode, exit_code_of
-from converter.errors import DepickleError
-from converter.reporting.terminal_text import printable
+from converter.cli.exit_codes import ExitCode
+from converter.cli.refusals import exit_code_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,39 +100,15 @@ def application() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; every refusal is one sentence."""
+    return exit_code_from(lambda: _parsed_and_run(arguments))
+
+
+def _parsed_and_run(arguments: Sequence[str]) -> int:
     try:
         result = application.main(list(arguments), prog_name="depickle", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except click.Abort:
-        print("depickle: interrupted", file=sys.stderr)
-        return ExitCode.FAILED
-    except DepickleError as error:
-        return _refused(error)
-    except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
-        sys.stderr.close()
-        return ExitCode.FAILED
-    except MemoryError:
-        print("depickle: out of memory", file=sys.stderr)
-        return ExitCode.FAILED
-    except OSError as error:
-        print(f"depickle: {printable(str(error))}", file=sys.stderr)
-        return ExitCode.FAILED
-    except Exception as error:  # noqa: BLE001 - a defect gets its sentence too, not a traceback
-        what = printable(f"{type(error).__name__}: {error}")
-        print(f"depickle: a defect of depickle itself, please report it: {what}", file=sys.stderr)
-        return ExitCode.FAILED
+        raise KeyboardInterrupt from None
     return result if isinstance(result, int) else ExitCode.DONE
-
-
-def _refused(error: DepickleError) -> int:
-    """Say why a command did not do what it was asked, and what might help."""
-    from converter.reporting.advice import advice_on
-
-    print(f"depickle: {printable(str(error))}", file=sys.stderr)
-    advice = advice_on(error)
-    if advice is not None:
-        print(f"  {advice}", file=sys.stderr)
-    return exit_code_of(error)

@@ -144,9 +144,11 @@ def _size(text: str | None) -> int | None:
 
 def show(text: Callable[[], str], document: msgspec.Struct, format_name: str) -> None:
     """Print a result on standard output, as text or as its document."""
-    if format_name == "json":
-        import msgspec
+    click.echo(json_text(document) if format_name == "json" else text())
 
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
-    else:
-        click.echo(text())
+
+def json_text(document: msgspec.Struct) -> str:
+    """Return a document as JSON for people and programs: two spaces a level."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()

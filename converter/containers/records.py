@@ -76,6 +76,11 @@ class Archive:
         object.__setattr__(self, "_exact", exact)
         object.__setattr__(self, "_folded", folded)
 
+    @property
+    def root(self) -> str:
+        """The root folder, as torch has it: the first part of the first record's name."""
+        return self.records[0].name.split("/", 1)[0] if self.records else ""
+
     def find(self, name: str) -> Record | None:
         """Return the first record of exactly this name, or None."""
         return self._exact.get(name)

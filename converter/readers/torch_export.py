@@ -31,7 +31,6 @@ from converter.readers.record_values import (
     nested_file_of_record,
     small_values,
 )
-from converter.readers.torch_zip import root_of
 
 if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
@@ -85,7 +84,7 @@ class _Pt2:
         self, source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener
     ) -> None:
         self._archive: Final = archive
-        self._root: Final = root_of(archive)
+        self._root: Final = archive.root
         self._limits: Final = limits
         self._blobs: Final = blobs
         self._opened: Final = Opened(

@@ -26,7 +26,6 @@ from converter.readers.record_values import (
     small_values,
     text_or_bytes,
 )
-from converter.readers.torch_zip import root_of
 from converter.readers.torchscript import ScriptPlaces, script_parts_at, script_value
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class _Package:
     """One package being read: resolves persistent ids, remembers scripted modules."""
 
     def __init__(self, opened: Opened, archive: Archive, limits: Limits, blobs: BlobOpener) -> None:
-        self.root: Final = root_of(archive)
+        self.root: Final = archive.root
         big_endian = is_big_endian(archive, self.root, limits)
         self.storages: Final = PackageStorages(
             archive, (f"{self.root}/.data/",), big_endian=big_endian

@@ -107,7 +107,7 @@ def read_torch_archive(
         ContainerError: it holds nothing that torch writes.
     """
     opened = Opened(source, "zip", anomalies=list(archive.anomalies))
-    root = root_of(archive)
+    root = archive.root
     pickle_record = archive.find_folded(f"{root}/data.pkl")
     if pickle_record is None:
         raise _without_pickle(source, archive, root)
@@ -119,11 +119,6 @@ def read_torch_archive(
     opened.storages = storages.storages
     _note_unreferenced(opened, archive, root, storages.keys)
     return opened
-
-
-def root_of(archive: Archive) -> str:
-    """Return the root folder: the first part of the first entry's name."""
-    return archive.records[0].name.split("/", 1)[0] if archive.records else ""
 
 
 def _is_big_endian(archive: Archive, root: str, limits: Limits) -> bool:

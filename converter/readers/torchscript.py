@@ -19,7 +19,6 @@ from converter.inert.machine import read_graph
 from converter.readers.flattening import TensorMap
 from converter.readers.record_storages import RecordStorages, is_big_endian, note_unreferenced
 from converter.readers.record_values import keep_error, listed, pickle_of_record, small_values
-from converter.readers.torch_zip import root_of
 from converter.readers.torchscript_code import CodeTexts
 from converter.readers.torchscript_model_json import read_model_json
 from converter.readers.torchscript_modules import (
@@ -82,7 +81,7 @@ def read_torchscript(
         ContainerError: it holds neither ``data.pkl`` nor ``model.json``.
     """
     opened = Opened(source, "zip", anomalies=list(archive.anomalies))
-    root = root_of(archive)
+    root = archive.root
     opened.writer = _writer_of(archive, root)
     if archive.find_folded(f"{root}/data.pkl") is not None:
         places = _places(archive, root, limits)

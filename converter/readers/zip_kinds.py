@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from converter.checkpoint.canonical import Opened
 from converter.containers.zip_archive import read_zip
 from converter.containers.zip_end import find_end_record
 from converter.errors import ContainerError, FormatError, TensorError, UnsupportedError
-from converter.readers.torch_zip import read_torch_archive, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
     from converter.byteio.source import ByteSource
+    from converter.checkpoint.canonical import Opened
     from converter.containers.records import Archive
     from converter.limits import Limits
     from converter.readers.pickled import BlobOpener
@@ -76,6 +75,8 @@ def read_zip_kind(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Open
     except FormatError:
         if not encrypted:
             raise
+        from converter.checkpoint.canonical import Opened
+
         opened = Opened(source, "zip", anomalies=list(archive.anomalies))
     if encrypted:
         opened.error = UnsupportedError(
@@ -92,7 +93,7 @@ def read_zip_kind(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Open
 
 def kind_of_zip(archive: Archive) -> ZipKind:
     """Return the first kind that fits; the last one fits every archive."""
-    root = root_of(archive)
+    root = archive.root
     return next(kind for kind in ZIP_KINDS if kind.fits(archive, root))
 
 
@@ -151,6 +152,12 @@ def _read_script(source: ByteSource, archive: Archive, limits: Limits, blobs: Bl
     return read_torchscript(source, archive, limits, blobs)
 
 
+def _read_saved(source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener) -> Opened:
+    from converter.readers.torch_zip import read_torch_archive
+
+    return read_torch_archive(source, archive, limits, blobs)
+
+
 def _read_package(
     source: ByteSource, archive: Archive, limits: Limits, blobs: BlobOpener
 ) -> Opened:
@@ -182,7 +189,7 @@ def _refuse_shard(source: ByteSource, _: Archive, __: Limits, ___: BlobOpener) -
 
 
 def _refuse_aborted(source: ByteSource, archive: Archive, _: Limits, __: BlobOpener) -> NoReturn:
-    root = root_of(archive)
+    root = archive.root
     names = sorted(record.name.removeprefix(f"{root}/") for record in archive.records)
     raise ContainerError(
         "aborted torch.save, nothing was pickled",
@@ -222,7 +229,7 @@ ZIP_KINDS: Final = (
     ZipKind(
         "torch_save",
         lambda archive, root: archive.find_folded(f"{root}/data.pkl") is not None,
-        read_torch_archive,
+        _read_saved,
     ),
     ZipKind("npz", _is_npz, _read_npz),
     ZipKind("aborted", _is_aborted, _refuse_aborted),

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final
 from converter.reporting.terminal_text import count_text, printable, size_text
 
 if TYPE_CHECKING:
-    from converter.reporting.scan_documents import FindingLine, PlaceLine, ScannedFile, ScanReport
+    from collections.abc import Sequence
+
+    from converter.risk.finding import Finding, Location
+    from converter.risk.report import FileReport
 
 _SHOWN_FINDINGS: Final = 25
 _SHOWN_NAMES: Final = 8
@@ -16,22 +19,22 @@ _CONVERTED: Final = ("unknown", "safe")
 _WARNED: Final = ("suspicious", "dangerous")
 
 
-def scan_text(report: ScanReport) -> str:
+def scan_text(reports: Sequence[FileReport]) -> str:
     """Return the verdicts, and for each file what they rest on."""
-    lines = [line for file in report.files for line in file_lines(file)]
-    if len(report.files) > 1:
+    lines = [line for file in reports for line in file_lines(file)]
+    if len(reports) > 1:
         counts: dict[str, int] = {}
-        for file in report.files:
+        for file in reports:
             counts[file.verdict] = counts.get(file.verdict, 0) + 1
         shown = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-        lines += ["", f"{count_text(len(report.files), 'file')}: {shown}"]
+        lines += ["", f"{count_text(len(reports), 'file')}: {shown}"]
     return "\n".join(lines)
 
 
-def file_lines(file: ScannedFile) -> list[str]:
+def file_lines(file: FileReport) -> list[str]:
     """Return the lines for one file."""
     head = f"{printable(file.name)}: {file.verdict.upper()}"
-    lines = [f"{head} ({file.container}, {size_text(file.nbytes)}, {_pickles(file)})"]
+    lines = [f"{head} ({file.kind}, {size_text(file.nbytes)}, {_pickles(file)})"]
     grave = [finding for finding in file.findings if finding.severity != _NOTE]
     for finding in grave[:_SHOWN_FINDINGS]:
         lines += _finding_lines(finding)
@@ -42,32 +45,32 @@ def file_lines(file: ScannedFile) -> list[str]:
     return lines
 
 
-def _pickles(file: ScannedFile) -> str:
+def _pickles(file: FileReport) -> str:
     return count_text(file.pickles, "pickle") if file.pickles else "no pickle"
 
 
-def _finding_lines(finding: FindingLine) -> list[str]:
+def _finding_lines(finding: Finding) -> list[str]:
     count = f" ({finding.count} times)" if finding.count > 1 else ""
     return [
         f"  {finding.severity}: {finding.rule}: {printable(finding.message)}{count}",
-        f"    at {_place_text(finding.place)}; {finding.reach.replace('_', ' ')}",
+        f"    at {_place_text(finding.location)}; {finding.reach.replace('_', ' ')}",
     ]
 
 
-def _place_text(place: PlaceLine) -> str:
+def _place_text(place: Location) -> str:
     text = f"offset {place.offset}"
     if place.record:
         text = f"{printable(place.record)}, {text}"
     return f"{text}, {printable(place.path)}" if place.path else text
 
 
-def _advice_lines(file: ScannedFile) -> list[str]:
+def _advice_lines(file: FileReport) -> list[str]:
     """Return what loading would import, what torch would refuse, and what to do instead."""
     lines = []
     if file.imports:
         lines.append(f"  loading it would import: {_names(file.imports)}")
-    if file.refused_by_weights_only:
-        names = _names(file.refused_by_weights_only)
+    if file.refused:
+        names = _names(file.refused)
         lines.append(f"  torch.load(weights_only=True) would refuse: {names}")
     if not file.imports:
         return lines
@@ -81,7 +84,7 @@ def _advice_lines(file: ScannedFile) -> list[str]:
     return lines
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     shown = ", ".join(printable(name[:100]) for name in names[:_SHOWN_NAMES])
     left = len(names) - _SHOWN_NAMES
     return f"{shown} and {left} more" if left > 0 else shown

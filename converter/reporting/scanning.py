@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Final
 
 from converter.progress import SilentProgress
-from converter.reporting.scan_documents import ScanReport, scan_report
 from converter.risk.scanner import iter_files, scan_file
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from converter.progress import Progress
+    from converter.reporting.scan_documents import ScanReport
     from converter.risk.report import FileReport
 
 # A process takes as long to start as it takes to scan about this many small files.
@@ -27,10 +27,23 @@ def scan_report_of(
     progress: Progress | None = None,
     jobs: int | None = 1,
 ) -> ScanReport:
+    """Scan files and folders, and return the document of what was found."""
+    from converter.reporting.scan_documents import scan_report
+
+    return scan_report(file_reports_of(paths, explained=explained, progress=progress, jobs=jobs))
+
+
+def file_reports_of(
+    paths: Iterable[str | PathLike[str]],
+    *,
+    explained: bool = False,
+    progress: Progress | None = None,
+    jobs: int | None = 1,
+) -> list[FileReport]:
     """Scan files and folders, in the order in which they were named and are found."""
     files = list(iter_files(paths))
     reports = _reports(files, _jobs_for(files) if jobs is None else jobs, explained=explained)
-    return scan_report(_watched(files, reports, progress or SilentProgress()))
+    return list(_watched(files, reports, progress or SilentProgress()))
 
 
 def _jobs_for(files: list[str]) -> int:
@@ -66,6 +79,6 @@ def _watched(
 
 def _nbytes(file: str) -> int:
     try:
-        return Path(file).stat().st_size
+        return os.stat(file).st_size  # noqa: PTH116 - pathlib takes as long to import as a scan
     except (OSError, ValueError):
         return 0

@@ -12,10 +12,10 @@ import pytest
 
 from converter.checkpoint.tensor import TensorRef
 from converter.limits import DEFAULT_LIMITS
-from converter.readers import open_checkpoint
 from converter.readers.class_sources import class_sources
 from converter.readers.module_printing import print_module
 from converter.readers.module_state import module_state
+from converter.readers.opening import open_checkpoint
 from tests.support.saved_modules import content, described, live_described
 
 if TYPE_CHECKING:

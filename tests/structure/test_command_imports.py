@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 # What costs more to import than Python takes to start.
 WATCHED: Final = frozenset({"click", "msgspec", "numpy", "onnx", "rich", "safetensors", "torch"})
+# What a scan of one file does without: click, the documents, and the readers of tensors.
+UNSEEN_BY_SCAN: Final = frozenset(
+    {
+        *("converter.checkpoint", "converter.cli.application", "converter.conversion"),
+        *(
+            "converter.readers.opening",
+            "converter.readers.rebuild",
+            "converter.reporting.documents",
+        ),
+        *("hashlib", "multiprocessing", "pathlib", "tempfile", "zipfile"),
+    }
+)
 # What a command that only looks must not bring: what writes and what compares.
 UNSEEN_BY_INSPECT: Final = frozenset(
     {"converter.conversion", "converter.verification", "converter.writing"}
@@ -23,6 +35,9 @@ UNSEEN_BY_INSPECT: Final = frozenset(
 ALLOWED: Final = {
     ("--version",): frozenset[str](),
     ("--help",): frozenset({"click", "msgspec"}),
+    ("scan", "{source}"): frozenset[str](),
+    ("scan", "--jobs", "1", "{source}"): frozenset({"click"}),
+    ("scan", "--format", "json", "{source}"): frozenset({"click", "msgspec"}),
     ("inspect", "{source}"): frozenset({"click", "msgspec"}),
     ("inspect", "--format", "json", "{source}"): frozenset({"click", "msgspec"}),
     ("convert", "{source}", "{target}.safetensors"): frozenset({"click", "msgspec"}),
@@ -59,6 +74,10 @@ def test_command_is_lean(arguments: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_inspect_brings_nothing_that_writes(tmp_path: Path) -> None:
     assert not imported_by(("inspect", "{source}"), tmp_path) & UNSEEN_BY_INSPECT
+
+
+def test_scan_brings_nothing_that_reads_tensors(tmp_path: Path) -> None:
+    assert not imported_by(("scan", "{source}"), tmp_path) & UNSEEN_BY_SCAN
 
 
 def test_imports_of_a_command_are_seen(tmp_path: Path) -> None:

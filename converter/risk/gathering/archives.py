@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING, Final
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
 from converter.containers.detection import Claim, detect
-from converter.containers.tar_archive import read_tar
 from converter.containers.zip_archive import check_crc, read_zip
 from converter.containers.zip_structures import END
 from converter.errors import ContainerError, DepickleError
-from converter.readers.broken_zip import read_truncated_zip
-from converter.readers.torch_legacy import blob_opener
-from converter.readers.torch_tar import read_torch_tar
-from converter.readers.torch_zip import root_of
 from converter.readers.zip_kinds import kind_of_zip
 from converter.risk.facts import ArchiveFacts, CodeText, Context, Origin
 from converter.risk.finding import Skipped
@@ -93,6 +88,8 @@ def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
 
 def _take_truncated(found: Collector, source: ByteSource, place: Place) -> None:
     """Take the pickle at the start of an archive without a directory."""
+    from converter.readers.broken_zip import read_truncated_zip
+
     opened = read_truncated_zip(source, found.limits)
     for name, graph in opened.graphs:
         found.keep(graph, source.nbytes, place.inside(name, context=Context.TORCH))
@@ -183,14 +180,14 @@ def _aborted(listed: _Listed) -> ContainerError:
     return ContainerError(
         "aborted torch.save, nothing was pickled",
         source=listed.source.name,
-        expected=f"a record {root_of(listed.archive)}/data.pkl",
+        expected=f"a record {listed.archive.root}/data.pkl",
         code="aborted_save",
     )
 
 
 def _storages(archive: Archive) -> Mapping[str, int]:
     """Return storage key → bytes, for the folders that torch.save uses."""
-    root = root_of(archive)
+    root = archive.root
     sizes: dict[str, int] = {}
     for folder in ("data", "tensors"):
         prefix = f"{root}/{folder}/"
@@ -246,7 +243,7 @@ def _origin(listed: _Listed, record: Record) -> Origin:
     """Return whether a loader of this kind of archive looks for a pickle under this name."""
     if listed.kind != "torch_save":
         return Origin.MAIN
-    main = f"{root_of(listed.archive)}/data.pkl".lower()
+    main = f"{listed.archive.root}/data.pkl".lower()
     return Origin.MAIN if record.name.lower() == main else Origin.HIDDEN
 
 
@@ -299,6 +296,8 @@ def _check_crc(found: Collector, record: Record, place: Place, kind: str) -> Non
 
 def take_tar(found: Collector, source: ByteSource, place: Place) -> None:
     """Take every regular file of a tar archive."""
+    from converter.containers.tar_archive import read_tar
+
     archive = read_tar(source, found.limits)
     names = tuple(record.name for record in archive.records[:_MAX_ARCHIVE_NAMES])
     torch = set(names).issuperset(_TORCH_MEMBERS)
@@ -319,6 +318,10 @@ def take_tar(found: Collector, source: ByteSource, place: Place) -> None:
 
 def _take_torch_tar(found: Collector, source: ByteSource, place: Place) -> None:
     """Take the pickles of torch's oldest layout between which raw numbers stand."""
+    from converter.containers.tar_archive import read_tar
+    from converter.readers.torch_legacy import blob_opener
+    from converter.readers.torch_tar import read_torch_tar
+
     opened = read_torch_tar(source, found.limits, blob_opener(found.limits))
     last: dict[str, int] = {}
     data = {record.name: record.data for record in read_tar(source, found.limits).records}

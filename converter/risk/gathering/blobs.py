@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from converter.byteio.decompressed import decompress
 from converter.byteio.source import MemorySource
 from converter.containers.detection import detect
 from converter.errors import DepickleError
@@ -134,6 +131,9 @@ def _forms(value: str | bytes) -> list[tuple[bytes, str]]:
         forms.append((value.encode("ascii"), ""))
     raw = forms[0][0]
     if len(raw) >= SHORTEST_BASE64 and _BASE64_WHOLE.fullmatch(raw):
+        import base64
+        import binascii
+
         try:
             forms.append((base64.b64decode(raw.translate(_TO_STANDARD)), "base64"))
         except (binascii.Error, ValueError):
@@ -154,6 +154,8 @@ def _unpack(found: Collector, source: ByteSource, place: Place) -> None:
     if kind not in _PACKED:
         found.enter(source, place._replace(expected=kind == "torch_legacy"))
         return
+    from converter.byteio.decompressed import decompress
+
     limits = replace(found.limits, max_decompressed_bytes=found.scan_limits.max_blob_bytes)
     try:
         inner = decompress(source, kind, limits).data

@@ -6,12 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
-from converter.byteio.decompressed import decompress
 from converter.containers.detection import Claim, Detection, detect
 from converter.errors import DepickleError, FormatError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
-from converter.readers.diagnosis import unreadable
-from converter.readers.safetensors_source import read_safetensors
 from converter.risk.facts import ArchiveFacts, InputFacts, Origin
 from converter.risk.finding import Skipped
 from converter.risk.gathering.archives import take_tar, take_zip
@@ -115,6 +112,8 @@ def _refuse(found: Collector, source: ByteSource, place: Place, kind: str) -> No
     Raises:
         FormatError: it is not.
     """
+    from converter.readers.diagnosis import unreadable
+
     error = unreadable(source, kind)
     if error.code == "text_file" and source.name.lower().endswith(_TEXT_SUFFIXES):
         reason = "text, as its name says, and no pickle"
@@ -133,6 +132,9 @@ def _is_no_pickle(found: Collector, before: int) -> bool:
 
 def _take_compressed(found: Collector, source: ByteSource, place: Place, claim: Claim) -> None:
     """Take what is inside a compressed file."""
+    from converter.byteio.decompressed import decompress
+    from converter.readers.diagnosis import unreadable
+
     kind = claim.kind
     found.archives.append(ArchiveFacts(place.record, kind, place.level))
     try:
@@ -151,6 +153,8 @@ def _take_compressed(found: Collector, source: ByteSource, place: Place, claim: 
 
 def _take_safetensors(found: Collector, source: ByteSource, _: Place) -> None:
     """Read the header: there is no pickle in such a file."""
+    from converter.readers.safetensors_source import read_safetensors
+
     read_safetensors(source, found.limits)
 
 

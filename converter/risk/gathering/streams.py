@@ -11,9 +11,6 @@ from converter.errors import ContainerError, LimitError
 from converter.inert.machine import read_graph
 from converter.inert.nodes import ByteString, ListNode
 from converter.readers.joblib_file import RawArrays
-from converter.readers.numpy_files import read_header
-from converter.readers.persistent_storages import claimed_storages
-from converter.readers.raw_arrays import has_objects, nbytes_of
 from converter.risk.facts import Context, Origin
 from converter.risk.known_names import danger_of, safe_name
 
@@ -84,6 +81,8 @@ def _cut(source: ByteSource, what: str) -> ContainerError:
 
 def _storages_stop(found: Collector, source: ByteSource, main: Graph, keys: Graph) -> int | None:
     """Return where the storages end; None where they do not all stand there."""
+    from converter.readers.persistent_storages import claimed_storages
+
     position = keys.stop
     claims = claimed_storages(main, found.limits)
     for key in keys.root.items if isinstance(keys.root, ListNode) else []:
@@ -101,6 +100,9 @@ def _storages_stop(found: Collector, source: ByteSource, main: Graph, keys: Grap
 
 def take_npy(found: Collector, source: ByteSource, place: Place) -> None:
     """Take the pickle of an array of objects, and one that stands where numbers should."""
+    from converter.readers.numpy_files import read_header
+    from converter.readers.raw_arrays import has_objects, nbytes_of
+
     header, start = read_header(source, found.limits)
     if has_objects(header.description):
         found.note(Anomaly("npy_objects", "the elements are a pickle", start), place, "npy")

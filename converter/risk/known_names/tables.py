@@ -24,9 +24,9 @@ Uses:
 from __future__ import annotations
 
 import json
+import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,7 +98,10 @@ def danger_of(module: str, name: str) -> Danger | None:
 
 
 def _rows(file: str) -> list[dict[str, Any]]:
-    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    # importlib.resources would bring tempfile, zipfile and all that they need.
+    text = pkgutil.get_data(__package__, file)
+    if text is None:
+        raise FileNotFoundError(file)
     rows: list[dict[str, Any]] = json.loads(text)["rows"]
     return rows
 

@@ -156,6 +156,7 @@ class _TorchMaker:
             "nested": self._nested,
             "jagged": self._jagged,
             "meta": self._meta,
+            "uninitialized": self._uninitialized,
         }.get(value.kind)
         if make is None:
             return inert_composite(value, inside)
@@ -279,6 +280,12 @@ class _TorchMaker:
             jagged_dim=names.get("ragged_idx", 1),
         )
         return made.requires_grad_(bool(names.get("requires_grad")))
+
+    def _uninitialized(self, value: CompositeTensor, inside: dict[str, Any]) -> Any:  # noqa: ANN401
+        lazy = self._torch.nn.parameter
+        if value.class_name.endswith(".UninitializedBuffer"):
+            return lazy.UninitializedBuffer(requires_grad=value.requires_grad)
+        return lazy.UninitializedParameter(requires_grad=value.requires_grad)
 
     def _meta(self, value: CompositeTensor, inside: dict[str, Any]) -> Any:  # noqa: ANN401
         if value.dtype is None or value.dtype.name not in BY_NAME:

@@ -226,17 +226,26 @@ def _check_counts(document: CheckpointDocument, limits: Limits) -> None:
 
 
 def _check_tensors(document: CheckpointDocument, held: Held) -> None:
-    """Check that the document speaks of these tensors: all of them, and as they are."""
+    """Check that the document speaks of these tensors: all of them, and as they are.
+
+    A tensor without elements is written under each of its names, and its record has one of them.
+    """
     spoken_of = set()
+    empty = set()
     for record in document.tensors:
         if record.name is not None:
             spoken_of.add((record.name, record.file))
-            _check_tensor(record, record.name, held)
-    for name, _ in held.keys() - spoken_of:
-        raise _mismatch(name, "a record in the document", "none")
+            tensor = _checked_tensor(record, record.name, held)
+            if tensor.nbytes == 0:
+                empty.add((record.file, tensor.dtype, tensor.shape))
+    for name, file in held.keys() - spoken_of:
+        tensor = held[name, file]
+        if tensor.nbytes or (file, tensor.dtype, tensor.shape) not in empty:
+            raise _mismatch(name, "a record in the document", "none")
 
 
-def _check_tensor(record: TensorRecord, name: str, held: Held) -> None:
+def _checked_tensor(record: TensorRecord, name: str, held: Held) -> TensorRef:
+    """Return what a file holds for a record; it must be as the record says."""
     tensor = held.get((name, record.file))
     if tensor is None:
         raise _mismatch(name, "a tensor of that name", "none")
@@ -248,6 +257,7 @@ def _check_tensor(record: TensorRecord, name: str, held: Held) -> None:
     if wanted != found:
         shown = [f"{dtype} {list(shape)}" for dtype, shape in (wanted, found)]
         raise _mismatch(name, *shown)
+    return tensor
 
 
 def _data_of(held: Held, name: str, file: str | None) -> ByteSource:

@@ -29,7 +29,16 @@ class DepickleError(Exception):
 
 
 class SourceError(DepickleError):
-    """The input cannot be read."""
+    """The input cannot be read.
+
+    Attributes:
+        code: as in `FormatError`.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        """Keep the code beside the message."""
+        super().__init__(message)
+        self.code = code
 
 
 class SourceNotFoundError(SourceError):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # What cannot be converted may still be known to be harmless, or to hide something.
 _JUDGED: Final[dict[str, Verdict]] = {
     "compressed_twice": "safe",
+    # A frame that is longer than the file, whatever the reason, is a finding.
+    "pickle_truncated_2": "suspicious",
     "seven_zip": "suspicious",
     "storages_elsewhere": "safe",
     "zip_encrypted": "suspicious",

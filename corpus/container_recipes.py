@@ -172,6 +172,12 @@ def hf_shards(path: Path) -> Contents:
     return {"model": tensors}
 
 
+def missing_shard(path: Path) -> None:
+    """Write a model in two files, and take the second away."""
+    hf_shards(path)
+    (path / "model-00002-of-00002.safetensors").unlink()
+
+
 def distributed_checkpoint(path: Path) -> Contents:
     """Write a folder of torch.distributed.checkpoint, of one rank."""
     from torch.distributed import checkpoint
@@ -323,6 +329,15 @@ CONTAINERS: Final[dict[str, Recipe]] = {
         verdict="safe",
         container="model",
         style="state_dict",
+    ),
+    "folders/missing_shard": Recipe(
+        write=missing_shard,
+        shows="A model in two files with an index, the second of which was not copied.",
+        verdict="safe",
+        message=(
+            "files of the checkpoint are missing: @@FILE@@: expected 2 files that "
+            "model.safetensors.index.json names, found 1 missing: model-00002-of-00002.safetensors"
+        ),
     ),
     "folders/distributed": Recipe(
         write=distributed_checkpoint,

@@ -71,8 +71,11 @@ def _open_step(name: str, flags: int, folder: int | None, shown: str) -> int:
         return os.open(name, flags, dir_fd=folder)
     except OSError as error:
         if flags & os.O_NOFOLLOW and _is_link(name, folder):
-            msg = f"cannot read: {shown}: {name!r} is a symbolic link"
-            raise SourceError(msg) from error
+            msg = (
+                f"link in place of a file: {shown}: expected a file of the folder itself, "
+                f"found that {name!r} is a symbolic link"
+            )
+            raise SourceError(msg, code="symbolic_link") from error
         raise source_error(shown, error) from error
     except ValueError as error:
         msg = f"cannot read: {shown!r}: {error}"

@@ -123,6 +123,8 @@ _PICKLE_START: Final = re.compile(
 )
 _PICKLE_PROTOCOLS: Final = range(2, 6)
 _FRAME: Final = 0x95
+# CPython ends a frame at 64 KiB and leaves long operands out of it (Lib/pickle.py, _Framer).
+_MAX_FRAME_NBYTES: Final = 1 << 32
 # Opcodes whose operand could cover the rest of a safetensors length (see `_claim_pickle`).
 _COVERING: Final = frozenset(b"XTBUC\x8a\x8b\x8c\x8d\x8e\x96")
 
@@ -210,7 +212,9 @@ def _claim_pickle(source: ByteSource, head: bytes) -> Claim | None:
         frame_nbytes = int.from_bytes(head[3:11], "little") if head[2] == _FRAME else 0
         # The length of a safetensors header may look like PROTO; a pickle could not go on there.
         length = head[5:9] == b"\0\0\0{" and head[2] not in _COVERING
-        if head[2] and frame_nbytes <= source.nbytes and not length:
+        # A frame longer than the file is that of a pickle that was cut short.
+        credible = frame_nbytes <= max(source.nbytes, _MAX_FRAME_NBYTES)
+        if head[2] and credible and not length:
             return Claim("pickle", 0, f"PROTO {head[1]}", protocol=head[1])
     if _PICKLE_START.match(head):
         return Claim("pickle", 0, "it begins with a pickle opcode", strong=False, protocol=0)

@@ -57,6 +57,10 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "seven_zip": "Unpack it with `7z x`, and give the file that comes out.",
         "shards_missing": "Copy the missing files into the same folder.",
         "storages_elsewhere": "Give the whole archive that torch.save wrote, not its data.pkl.",
+        "symbolic_link": (
+            "Links are not followed out of a folder. Copy it with the files themselves "
+            "(`cp -rL FOLDER COPY`), and give the copy."
+        ),
         "tar_damaged": _AGAIN,
         "tar_not_torch": _UNPACK,
         "tar_truncated": _LOST,
@@ -71,7 +75,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "zstd_compressed": "Unpack it with `zstd -d`, and give the file that comes out.",
     }
 )
-"""Code of a `FormatError` → advice."""
+"""Code of an error → advice."""
 
 
 def advice_on(error: BaseException) -> str | None:

@@ -219,6 +219,7 @@ class InspectionReport(Frozen, frozen=True, tag_field="schema", tag=INSPECTION_S
         notes: what a person should know.
         anomalies: what was odd.
         error: why reading ended early, if it did.
+        advice: what to do about that error, where there is something to do.
         fingerprints: of the whole checkpoint, then of each component; where they were asked for.
     """
 
@@ -235,6 +236,7 @@ class InspectionReport(Frozen, frozen=True, tag_field="schema", tag=INSPECTION_S
     notes: list[NoteLine] = []
     anomalies: list[Observation] = []
     error: str | None = None
+    advice: str | None = None
     fingerprints: list[FingerprintLine] = []
 
 

@@ -21,6 +21,7 @@ from converter.checkpoint.values import (
 )
 from converter.inert.nodes import ByteString, GlobalNode
 from converter.readers.class_sources import class_sources
+from converter.reporting.advice import advice_on
 from converter.reporting.documents import (
     ClassSourceLine,
     ComponentLine,
@@ -69,6 +70,7 @@ def inspection_report(
         notes=note_lines(checkpoint.notes),
         anomalies=[observation(anomaly) for anomaly in opened.anomalies],
         error=None if opened.error is None else str(opened.error),
+        advice=None if opened.error is None else advice_on(opened.error),
         fingerprints=list(fingerprints),
     )
 

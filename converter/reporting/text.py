@@ -37,6 +37,7 @@ def inspection_text(report: InspectionReport, *, everything: bool = False) -> st
     lines = [head, f"style: {report.style}" + (f", {report.layout}" if report.layout else "")]
     if report.error:
         lines += ["", f"error: {printable(report.error)}"]
+        lines += [f"  {report.advice}"] if report.advice else []
     lines += _section("components", _component_rows(report.components), right={2, 3})
     lines += _tensor_lines(report.tensors, everything=everything)
     composite_rows = [

@@ -146,7 +146,8 @@ def test_conversion_holds_the_same_tensors(entry: CorpusEntry, tmp_path: Path) -
 def test_refusal_is_one_sentence(entry: CorpusEntry, tmp_path: Path) -> None:
     path = tmp_path / "a" / CORPUS.joinpath(entry.path).name
     path.parent.mkdir()
-    shutil.copyfile(CORPUS / entry.path, path)
+    original = CORPUS / entry.path
+    (shutil.copytree if original.is_dir() else shutil.copyfile)(original, path)
     with pytest.raises(FormatError) as caught:
         convert_checkpoint(path, tmp_path / "x.safetensors")
     message = str(caught.value).replace(str(path), "@@FILE@@")

@@ -6,6 +6,7 @@ In the sentences ``@`` stands for the name of the file.
 from __future__ import annotations
 
 import gzip
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +58,12 @@ def git_lfs_pointer() -> bytes:
 def html_page() -> bytes:
     """Return a page that a server sent instead."""
     return b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body></body></html>"
+
+
+def framed_pickle() -> bytes:
+    """Return a plain pickle of protocol 4, whose frame says how long it is."""
+    frame = b"}" + b"\x8c\x02lr" + b"G" + struct.pack(">d", 0.1) + b"s."
+    return b"\x80\x04\x95" + struct.pack("<Q", len(frame)) + frame
 
 
 def truncated_zip() -> bytes:
@@ -206,6 +213,12 @@ DIAGNOSES: Final = (
         lambda: joblib_file()[:-8],
         "joblib array is truncated: @, offset 205: expected 16 bytes from 209, "
         "found 10, 6 are missing",
+        carried=True,
+    ),
+    Diagnosis(
+        "pickle_truncated",
+        lambda: framed_pickle()[:-6],
+        "the stream is truncated: @, offset 16: expected 9 more bytes, found 5 bytes",
         carried=True,
     ),
     Diagnosis(

@@ -50,8 +50,9 @@ def test_names_that_could_leave_are_refused(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["link", "inner", "away/secret"])
 def test_links_are_refused(folder: Path, name: str) -> None:
-    with pytest.raises(SourceError, match="is a symbolic link"):
+    with pytest.raises(SourceError, match="is a symbolic link") as caught:
         open_sibling(folder, name)
+    assert caught.value.code == "symbolic_link"
 
 
 def test_folder_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:

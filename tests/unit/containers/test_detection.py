@@ -80,6 +80,12 @@ def test_pickles_of_every_protocol(value: object, protocol: int) -> None:
     assert detection.protocol == (protocol if protocol > 1 else 0)
 
 
+@pytest.mark.parametrize("nbytes", [12, 200, 999])
+def test_pickle_that_ends_inside_its_frame(nbytes: int) -> None:
+    detection = detected(pickle.dumps([*range(1_000)], 4)[:nbytes])
+    assert (detection.kind, detection.protocol) == ("pickle", 4)
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_torch_legacy_of_every_protocol(protocol: int) -> None:
     detection = detected(pickle.dumps(MAGIC, protocol) + pickle.dumps(1001, protocol))

@@ -56,6 +56,17 @@ def test_left_out_tensor_is_named(tmp_path: Path) -> None:
     assert [item.name for item in report.left_out] == ["scratch"]
 
 
+def test_advice_stands_below_the_error(tmp_path: Path) -> None:
+    path = tmp_path / "short.pt"
+    torch.save(torch.ones(4), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-1])
+    picture = converter.inspect(path)
+    assert picture.advice is not None
+    lines = inspection_text(picture).split("\n")
+    place = lines.index(f"error: {picture.error}")
+    assert lines[place + 1] == f"  {picture.advice}"
+
+
 def test_texts_for_people() -> None:
     assert [count_text(1, "class"), count_text(2, "class"), count_text(3, "tensor")] == [
         "1 class",

@@ -22,6 +22,7 @@ from tests.support.zip_builder import Member, ZipBuilder, honest_members
 
 PAYLOAD = b"payload" * 20
 ONES = 0xFFFF_FFFF
+CRC = zlib.crc32(PAYLOAD)
 # What an honest archive lacks, one builder per code; codes on the way are allowed.
 LIES: dict[str, ZipBuilder] = {}
 
@@ -136,6 +137,106 @@ def test_lie_is_an_anomaly_and_no_error(code: str) -> None:
     for record in archive.records:
         if record.problem is None:
             assert len(record.data.read_at(0, record.nbytes)) == record.nbytes
+
+
+# What the lies above are found to be: code, offset, record, and the numbers that are told. In
+# `zip_of`, three records end at 1,147, the directory at 1,312; with ZIP64, its end record stands
+# there, its locator at 1,368, the end record at 1,388. In `one`, the second record begins at 38.
+PLACES: dict[str, list[tuple[str, int | None, str | None, str]]] = {
+    "zip64_end_differs": [("zip64_end_differs", 1312, None, "2 165 1147 3 165 1147")],
+    "zip64_end_missing": [
+        ("zip64_end_missing", 1368, None, "1312"),
+        ("zip_gap", 1312, None, "76 1312"),
+    ],
+    "zip64_locator_differs": [("zip64_locator_differs", 1368, None, "3 1312")],
+    "zip_comment": [("zip_comment", 1334, None, "5")],
+    "zip_comment_cut": [
+        ("zip_comment", 1334, None, "9"),
+        ("zip_comment_cut", 1334, None, "9 0"),
+    ],
+    "zip_concatenated": [
+        ("zip_prefix", 0, None, "122 0"),
+        ("zip_orphan_record", 0, None, ""),
+        ("zip_concatenated", 100, None, ""),
+    ],
+    "zip_descriptor_differs": [("zip_descriptor_differs", None, "r/a", "")],
+    "zip_descriptor_missing": [("zip_descriptor_missing", None, "r/a", "")],
+    "zip_directory_damaged": [
+        ("zip_directory_damaged", 1348, None, "52"),
+        ("zip_entry_count_differs", 1400, None, "3 4"),
+        ("zip_gap", 1147, None, "36 1147"),
+        ("zip_orphan_record", 1147, None, ""),
+    ],
+    "zip_duplicate_name": [("zip_duplicate_name", None, "r/first", "0 1")],
+    "zip_encrypted": [("zip_encrypted", None, "r/a", "0x0001")],
+    "zip_end_far": [
+        ("zip_trailing_bytes", 1334, None, "66000"),
+        ("zip_end_far", 1312, None, "66000"),
+    ],
+    "zip_entry_count_differs": [("zip_entry_count_differs", 1312, None, "3 2")],
+    "zip_extra_damaged": [("zip_extra_damaged", None, "r/a", "3")],
+    "zip_folder_with_bytes": [("zip_folder_with_bytes", None, "r/folder/", "1")],
+    "zip_gap": [("zip_gap", 38, None, "5 38")],
+    "zip_inflate_limit": [
+        ("zip_local_sizes_differ", None, "r/a", "3 1073741824 3 1"),
+        ("zip_inflate_limit", None, "r/a", "357913942 1100"),
+    ],
+    "zip_local_crc_differs": [("zip_local_crc_differs", None, "r/a", f"{CRC:#x} 0x00000003")],
+    "zip_local_flags_differ": [("zip_local_flags_differ", None, "r/a", "0x0000 0x0001")],
+    "zip_local_header_missing": [
+        ("zip_local_header_missing", None, "r/a", "38"),
+        ("zip_gap", 38, None, "173 38"),
+    ],
+    "zip_local_method_differs": [("zip_local_method_differs", None, "r/a", "0 8")],
+    "zip_local_name_differs": [("zip_local_name_differs", None, "r/a", "")],
+    "zip_local_sizes_differ": [("zip_local_sizes_differ", None, "r/a", "140 140 3 140")],
+    "zip_multi_disk": [("zip_multi_disk", 1312, None, "3 0 3 3")],
+    "zip_orphan_record": [
+        ("zip_gap", 1147, None, "178 1147"),
+        ("zip_orphan_record", 1147, None, ""),
+    ],
+    "zip_overlap": [
+        ("zip_local_name_differs", None, "r/b", ""),
+        ("zip_local_crc_differs", None, "r/b", f"{CRC:#x} {zlib.crc32(b'1'):#x}"),
+        ("zip_local_sizes_differ", None, "r/b", "140 140 1 1"),
+        ("zip_overlap", None, "r/b", "0 38"),
+        ("zip_gap", 177, None, "34 177"),
+    ],
+    "zip_patch_data": [
+        ("zip_patch_data", None, "r/a", "0x0020"),
+        ("zip_local_flags_differ", None, "r/a", "0x0020 0x0000"),
+    ],
+    "zip_payload_outside": [
+        ("zip_local_sizes_differ", None, "r/a", "10000 10000 140 140"),
+        ("zip_payload_outside", None, "r/a", "9736 10000"),
+        ("zip_overlap", 211, None, "335"),
+    ],
+    "zip_prefix": [("zip_prefix", 0, None, "10 0")],
+    "zip_second_end_record": [
+        ("zip_comment", 1334, None, "14"),
+        ("zip_second_end_record", 1334, None, ""),
+    ],
+    "zip_several_roots": [
+        ("zip_outside_root", None, "s/data.pkl", ""),
+        ("zip_several_roots", None, None, "2"),
+    ],
+    "zip_stored_sizes_differ": [("zip_stored_sizes_differ", None, "r/a", "5 140")],
+    "zip_trailing_bytes": [("zip_trailing_bytes", 1334, None, "4")],
+    "zip_unknown_method": [
+        ("zip_unknown_method", None, "r/a", "99"),
+        ("zip_local_method_differs", None, "r/a", "99 0"),
+    ],
+}
+
+
+@pytest.mark.parametrize("code", sorted(PLACES))
+def test_lie_is_told_where_it_stands(code: str) -> None:
+    found = []
+    for anomaly in read(LIES[code].build()).anomalies:
+        told = re.sub("'.*'", "", anomaly.detail)
+        numbers = " ".join(re.findall(r"\b(?:0x[0-9a-f]+|[0-9]+)\b", told))
+        found.append((anomaly.code, anomaly.offset, anomaly.record, numbers))
+    assert found == PLACES[code]
 
 
 def test_every_code_is_documented_and_tested() -> None:
@@ -506,3 +607,166 @@ def test_archive_cut_behind_its_last_record() -> None:
         read(data[: data.index(b"PK\x01\x02")])
     with pytest.raises(ContainerError, match="none in the last"):
         read(data[: data.index(b"PK\x01\x02")] + b"x" * 40)
+
+
+@pytest.mark.parametrize("claimed", [CRC - 1, CRC + 1])
+def test_claimed_crc_on_either_side(claimed: int) -> None:
+    crc = {"crc": claimed}
+    record = read(one(Member("r/a", PAYLOAD, local=crc, central=crc)).build()).records[1]
+    anomaly = check_crc(record)
+    assert anomaly is not None
+    assert anomaly.code == "zip_crc_differs"
+    assert anomaly.detail == f"the archive claims CRC {claimed:#x}, the bytes have {CRC:#x}"
+
+
+@pytest.mark.parametrize("nbytes", [1, 199, 200, 201, 300])
+def test_name_of_an_orphan_is_told_up_to_200_bytes(nbytes: int) -> None:
+    hidden = Member("r/" + "n" * (nbytes - 2) if nbytes > 1 else "r", PAYLOAD, listed=False)
+    stray = b"stray"
+    archive = read(ZipBuilder([Member("r/a", b"", before=b""), hidden]).build())
+    (orphan,) = [one for one in archive.anomalies if one.code == "zip_orphan_record"]
+    assert f"{hidden.name[:200]!r}" in orphan.detail
+    assert orphan.offset == 33
+    hidden.before = stray
+    archive = read(ZipBuilder([Member("r/a", b""), hidden]).build())
+    (orphan,) = [one for one in archive.anomalies if one.code == "zip_orphan_record"]
+    assert f"{hidden.name[:200]!r}" in orphan.detail
+    assert orphan.offset == 33 + len(stray)
+
+
+SEARCHED = 1 << 17
+
+
+@pytest.mark.parametrize(
+    ("gap", "at", "seen"),
+    [
+        (SEARCHED + 10, SEARCHED - 3, True),  # across the end of the first part
+        (SEARCHED + 22, SEARCHED, True),
+        (2 * SEARCHED + 50, SEARCHED - 4, True),
+        (2 * SEARCHED + 50, SEARCHED - 3, False),
+        (2 * SEARCHED + 50, SEARCHED + 49, False),
+        (2 * SEARCHED + 50, SEARCHED + 50, True),
+    ],
+)
+def test_gap_is_searched_up_to_128_kib_from_each_end(gap: int, at: int, *, seen: bool) -> None:
+    before = bytearray(gap)
+    before[at : at + 4] = b"PK\x05\x06"
+    archive = read(one(Member("r/a", PAYLOAD, before=bytes(before))).build())
+    found = [(one.code, one.offset) for one in archive.anomalies]
+    expected = [("zip_gap", 38)] + [("zip_concatenated", 38 + at)] * seen
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (1, "shrink"), (6, "implode"), (9, "deflate64"), (12, "bzip2"), (14, "lzma"),
+        (93, "zstd"), (95, "xz"), (99, "AES"), (2, "unknown"), (94, "unknown"),
+    ],
+)  # fmt: skip
+def test_names_of_methods_are_those_of_the_specification(method: int, name: str) -> None:
+    # APPNOTE.TXT 4.4.5
+    values = {"method": method}
+    archive = read(one(Member("r/a", PAYLOAD, local=values, central=values)).build())
+    assert codes(archive) == {"zip_unknown_method"}
+    problem = archive.records[1].problem
+    assert isinstance(problem, UnsupportedError)
+    assert problem.found == f"method {method} ({name})"
+
+
+@pytest.mark.parametrize("kind", [0x7074, 0x7076, 0x6375, 0x5455])
+def test_other_extra_fields_give_no_second_name(kind: int) -> None:
+    extra = {"extra": struct.pack("<HH", kind, 5) + b"12345"}
+    assert read(one(Member("r/a", PAYLOAD, central=extra, local=extra)).build()).anomalies == ()
+
+
+@pytest.mark.parametrize(
+    ("after", "far"),
+    # zipfile looks for 22 bytes and a comment of 65,535, torch up to 69,584 from the end
+    [(65_535, False), (65_536, True), (69_562, True)],
+)
+def test_how_far_the_end_record_may_be(after: int, *, far: bool) -> None:
+    found = read(zip_of(trailing=b"\xff" * after).build()).anomalies
+    expected = [("zip_trailing_bytes", 1334)] + [("zip_end_far", 1312)] * far
+    assert [(one.code, one.offset) for one in found] == expected
+
+
+def test_end_record_out_of_reach() -> None:
+    with pytest.raises(ContainerError) as caught:
+        read(zip_of(trailing=b"\xff" * 69_563).build())
+    assert caught.value.what == "zip end record not found"
+    assert caught.value.offset == 1334 + 69_563
+
+
+def test_trailing_bytes_begin_behind_the_comment() -> None:
+    found = read(zip_of(comment=b"hello", trailing=b"junk").build()).anomalies
+    assert [(one.code, one.offset) for one in found] == [
+        ("zip_comment", 1334),
+        ("zip_trailing_bytes", 1339),
+    ]
+    # The comment ends where the file does: nothing follows, nothing is missing.
+    end = {"comment_nbytes": 9}
+    found = read(zip_of(end=end, trailing=b"junk of 9").build()).anomalies
+    assert [one.code for one in found] == ["zip_comment"]
+    found = read(zip_of(end=end, trailing=b"junk of_10").build()).anomalies
+    assert [(one.code, one.offset) for one in found][1:] == [("zip_trailing_bytes", 1343)]
+    found = read(zip_of(end=end, trailing=b"8 bytes.").build()).anomalies
+    assert [one.code for one in found] == ["zip_comment", "zip_comment_cut"]
+
+
+@pytest.mark.parametrize("missing", [1, 20, 149])
+def test_last_record_that_lacks_bytes_behind_others_with_extra_fields(missing: int) -> None:
+    extra = {"extra": struct.pack("<HH", 0x5455, 5) + b"12345"}
+    members = [
+        Member("r/first", b"first", local=extra | {"flags": 8}),
+        Member("r/second", b"", local=extra),
+        Member("r/third", PAYLOAD, local=extra),
+    ]
+    data = ZipBuilder(members).build()
+    stop = data.index(PAYLOAD) + len(PAYLOAD)
+    with pytest.raises(ContainerError, match=f"the last record lacks {missing} bytes"):
+        read(data[: stop - missing])
+    with pytest.raises(ContainerError, match="none in the last 69,584 bytes"):
+        read(data[:stop])
+
+
+def test_directory_on_either_side_of_where_it_is_stated() -> None:
+    data = zip_of().build()
+    start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    # Bytes between the directory and the end record: the stated place counts.
+    archive = read(data[:end] + b"stray" + data[end:])
+    assert [(one.code, one.offset) for one in archive.anomalies] == [("zip_gap", end)]
+    assert len(archive.records) == 3
+    # Bytes before it all: what precedes the end record counts, and everything is shifted.
+    archive = read(b"stray" + data)
+    assert [(one.code, one.offset) for one in archive.anomalies] == [("zip_prefix", 0)]
+    assert [record.header_offset for record in archive.records] == [5, 49, 1111]
+    with pytest.raises(ContainerError) as caught:
+        read(data[:44] + data[49:])
+    assert caught.value.found == "5 bytes missing before the end record"
+    assert (caught.value.offset, start) == (end - 5, 1147)
+
+
+@pytest.mark.parametrize("part", ["disk", "first_disk", "here"])
+@pytest.mark.parametrize("zip64", [False, True])
+def test_each_sign_of_several_disks(part: str, *, zip64: bool) -> None:
+    changes = {("end64" if zip64 else "end"): {part: 1}, "zip64": zip64}
+    found = read(zip_of(**changes).build()).anomalies
+    assert [(one.code, one.offset) for one in found] == [("zip_multi_disk", 1312)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("count", 2), ("nbytes", 164), ("offset", 1146), ("nbytes", 166)]
+)
+def test_each_field_in_which_the_zip64_end_record_may_differ(field: str, value: int) -> None:
+    found = read(zip_of(zip64=True, end={field: value}).build()).anomalies
+    assert [(one.code, one.offset) for one in found] == [("zip64_end_differs", 1312)]
+    ones = 0xFFFF if field == "count" else ONES
+    assert read(zip_of(zip64=True, end={field: ones}).build()).anomalies == ()
+
+
+@pytest.mark.parametrize("more", [b"", b"12345"])
+def test_zip64_end_record_with_room_for_all_that_follows_it(more: bytes) -> None:
+    data = zip_of(zip64=True, end={"signature": b"nope"}, trailing=more).build()
+    with pytest.raises(ContainerError, match="none in the last 69,584 bytes"):
+        read(data)

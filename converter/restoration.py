@@ -76,6 +76,7 @@ def restore_checkpoint(
     try:
         if checkpoint.opened.error is not None:
             raise checkpoint.opened.error
+        checkpoint = checkpoint.as_saved()
         root, unsupported = prepare(checkpoint.opened.root)
         if unsupported and not allow_unsupported:
             raise _refusal(checkpoint, unsupported)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from converter.errors import DepickleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from converter.anomaly import Anomaly
     from converter.byteio.source import ByteSource
@@ -153,6 +153,10 @@ class Checkpoint:
             state_dict), rather than ``component.name``.
         layout: the framework layout that was recognised, or None.
         notes: what a person should know about how it was understood.
+        views: of a conversion: tensor → the view of its storage that it was in the source, by
+            which a further conversion describes it.
+        rejoin: of a conversion: returns the checkpoint with its tensors as views of storages
+            again, as they were saved; None where they are that already.
     """
 
     opened: Opened
@@ -161,7 +165,10 @@ class Checkpoint:
     bare: bool = False
     layout: str | None = None
     notes: tuple[Note, ...] = ()
+    views: Mapping[TensorRef, TensorRef] = field(default_factory=dict)
+    rejoin: Callable[[], Checkpoint] | None = None
     components: Components = field(init=False)
+    _as_saved: Checkpoint | None = field(init=False, default=None)
 
     def __post_init__(self, parts: Iterable[Component]) -> None:
         """Make the components findable by name."""
@@ -171,6 +178,19 @@ class Checkpoint:
     def source(self) -> ByteSource:
         """Return the input."""
         return self.opened.source
+
+    def as_saved(self) -> Checkpoint:
+        """Return the checkpoint with its tensors in storages as they were saved, for the way back.
+
+        A conversion holds every tensor by itself and row-major; this one shares memory where the
+        source did and has its strides, as far as the bytes are there.
+
+        Raises:
+            SourceError: the input cannot be read.
+        """
+        if self._as_saved is None:
+            self._as_saved = self if self.rejoin is None else self.rejoin()
+        return self._as_saved
 
     def state_dict(self, name: str) -> dict[str, Any]:
         """Return the tensors of a component by their names in it, live.
@@ -191,7 +211,7 @@ class Checkpoint:
         """
         from converter.checkpoint.live import live_state_dict
 
-        return live_state_dict(self, name)
+        return live_state_dict(self.as_saved(), name)
 
     def to_python(self) -> Any:  # noqa: ANN401 - whatever was saved
         """Return what was saved, in its original nesting, as live objects.
@@ -209,7 +229,7 @@ class Checkpoint:
         """
         from converter.checkpoint.live import live_tree
 
-        return live_tree(self)
+        return live_tree(self.as_saved())
 
     def close(self) -> None:
         """Close the input; tensors cannot be read afterwards."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from converter.checkpoint.canonical import Checkpoint
-    from converter.checkpoint.document_decoding import TensorLookup
+    from converter.checkpoint.document_decoding import Instead, TensorLookup
     from converter.checkpoint.document_types import Encoding, RestoredTree
     from converter.checkpoint.tensor import TensorRef
     from converter.limits import Limits
@@ -107,6 +107,8 @@ def restore_tree(
     document: CheckpointDocument,
     tensor_lookup: TensorLookup,
     limits: Limits = DEFAULT_LIMITS,
+    *,
+    instead: Instead | None = None,
 ) -> RestoredTree:
     """Return the tree of a document over the tensors beside it.
 
@@ -115,6 +117,7 @@ def restore_tree(
         tensor_lookup: takes name and file (None: the document's own) of an output tensor and
             returns its bytes; asked once for each.
         limits: caps on the tensors' shapes.
+        instead: storages and tensors, by index, to be in the place of those over the output's.
 
     Raises:
         FormatError: references lead nowhere or to values of the wrong type.
@@ -122,7 +125,7 @@ def restore_tree(
     """
     from converter.checkpoint.document_decoding import DocumentDecoder
 
-    return DocumentDecoder(document, tensor_lookup, limits).restore()
+    return DocumentDecoder(document, tensor_lookup, limits, instead).restore()
 
 
 def _check_schema_id(text: bytes | str) -> None:

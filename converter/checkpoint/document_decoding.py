@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from converter.checkpoint.canonical import Component, Note
 from converter.checkpoint.document_types import (
@@ -16,7 +16,7 @@ from converter.checkpoint.tree_decoding import TreeDecoder, complete, decode_dty
 from converter.errors import FormatError, TensorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from converter.byteio.source import ByteSource
     from converter.checkpoint.document_types import (
@@ -30,13 +30,30 @@ if TYPE_CHECKING:
     TensorLookup: TypeAlias = Callable[[str, str | None], ByteSource]
 
 
+class Instead(Protocol):
+    """What takes the place of storages and tensors over the output's bytes, by their indexes."""
+
+    @property
+    def storages(self) -> Mapping[int, Storage]:
+        """Return the storages."""
+
+    @property
+    def tensors(self) -> Mapping[int, TensorRef]:
+        """Return the tensors, but for their attributes."""
+
+
 class DocumentDecoder:
     """Makes the storages, then the tensors over them, then the tree over the tensors."""
 
     def __init__(
-        self, document: CheckpointDocument, tensor_lookup: TensorLookup, limits: Limits
+        self,
+        document: CheckpointDocument,
+        tensor_lookup: TensorLookup,
+        limits: Limits,
+        instead: Instead | None = None,
     ) -> None:
         self._document: Final = document
+        self._instead: Final = instead
         self._lookup: Final = tensor_lookup
         self._limits: Final = limits
         self._tensors: Final[list[TensorRef]] = []
@@ -49,7 +66,7 @@ class DocumentDecoder:
         """Return everything; to be called once."""
         document = self._document
         self._storages.extend(self._storage(index) for index in range(len(document.storages)))
-        self._tensors.extend(self._tensor(record) for record in document.tensors)
+        self._tensors.extend(self._tensor(index) for index in range(len(document.tensors)))
         for tensor, record in zip(self._tensors, document.tensors, strict=True):
             if record.attributes is not None:
                 complete(tensor, "attributes", self._tree.decode(record.attributes))
@@ -64,6 +81,8 @@ class DocumentDecoder:
         )
 
     def _storage(self, index: int) -> Storage:
+        if self._instead is not None and index in self._instead.storages:
+            return self._instead.storages[index]
         record = self._document.storages[index]
         if record.name is None:
             return self._make_storage(record, None, record.nbytes, big_endian=False)
@@ -100,7 +119,12 @@ class DocumentDecoder:
             )
         return self._written[key]
 
-    def _tensor(self, record: TensorRecord) -> TensorRef:
+    def _tensor(self, index: int) -> TensorRef:
+        record = self._document.tensors[index]
+        if self._instead is not None and index in self._instead.tensors:
+            tensor = self._instead.tensors[index]
+            check_bounds(tensor, self._limits, record.name or tensor.storage.key)
+            return tensor
         if record.storage >= len(self._storages):
             raise FormatError(
                 "document",
@@ -151,6 +175,10 @@ class DocumentDecoder:
 
 def _source_view(record: TensorRecord) -> SourceView:
     stride = contiguous_stride(record.shape) if record.stride is None else tuple(record.stride)
+    if len(stride) != len(record.shape):
+        raise FormatError(
+            "document", expected=f"{len(record.shape)} strides", found=str(len(stride))
+        )
     return SourceView(record.storage, stride, record.offset, record.conj, record.neg)
 
 

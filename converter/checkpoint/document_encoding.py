@@ -101,6 +101,7 @@ class DocumentEncoder:
 
     def _tensor(self, tensor: TensorRef) -> TensorRecord:
         output = self._outputs.get(tensor)
+        tensor = self._as_it_was(tensor)
         row_major = tensor.stride == _contiguous_stride(tensor.shape)
         plain = tensor.attributes is None
         return TensorRecord(
@@ -119,14 +120,19 @@ class DocumentEncoder:
             encoding=None if output is None else output.encoding,
         )
 
+    def _as_it_was(self, tensor: TensorRef) -> TensorRef:
+        """Return a tensor as the first source of all had it."""
+        return self._checkpoint.views.get(tensor, tensor)
+
     def _storages(self) -> list[StorageRecord]:
         whole: dict[Storage, OutputTensor] = {}
-        users = Counter(tensor.storage for tensor in self._tree.tensors)
+        views = [(self._as_it_was(tensor), tensor) for tensor in self._tree.tensors]
+        users = Counter(view.storage for view, _ in views)
         users.update(self._tree.bare)
-        for tensor in self._tree.tensors:
-            shared = users[tensor.storage] > 1
-            if shared and tensor in self._outputs and _holds_whole_storage(tensor):
-                whole.setdefault(tensor.storage, self._outputs[tensor])
+        for view, tensor in views:
+            shared = users[view.storage] > 1
+            if shared and tensor in self._outputs and _holds_whole_storage(view):
+                whole.setdefault(view.storage, self._outputs[tensor])
         records = []
         for storage in self._tree.storages:
             output = whole.get(storage)

@@ -16,8 +16,10 @@ from converter.anomaly import Anomaly
 from converter.byteio.sibling import open_sibling
 from converter.checkpoint.canonical import Checkpoint, Note
 from converter.checkpoint.document import decode_document, restore_tree
+from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.tree_decoding import TreeDecoder, decode_dtype
+from converter.checkpoint.tree_sharing import find_tensors
 from converter.checkpoint.values import MappingValue, SequenceValue
 from converter.errors import (
     DepickleError,
@@ -28,6 +30,7 @@ from converter.errors import (
 )
 from converter.readers.components import Part, component_of
 from converter.readers.flattening import TensorMap
+from converter.readers.rejoining import rejoin, worth_rejoining
 from converter.readers.safetensors_source import METADATA
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
     from converter.byteio.source import ByteSource
     from converter.checkpoint.canonical import Component, Opened
+    from converter.checkpoint.document_decoding import TensorLookup
     from converter.checkpoint.document_types import (
         CheckpointDocument,
         RestoredTree,
@@ -168,13 +172,57 @@ def restored_checkpoint(
     opened.root = tree.root
     opened.writer = f"{document.producer.name} {document.producer.version}"
     opened.storages = list(dict.fromkeys(tensor.storage for tensor in tree.tensors))
-    return Checkpoint(
+    checkpoint = Checkpoint(
         opened,
         document.style,
         components,
         bare=document.bare,
         layout=document.layout,
         notes=(*tree.notes, Note("converted_from", text)),
+        views=_views(tree),
+    )
+    if worth_rejoining(document):  # what it needs stays in memory
+        checkpoint.rejoin = lambda: _rejoined(checkpoint, document, tree, look_up, limits)
+    return checkpoint
+
+
+def _views(tree: RestoredTree) -> dict[TensorRef, TensorRef]:
+    """Return tensor → the view of its storage that it was."""
+    return {
+        tensor: replace(
+            tensor,
+            storage=tree.storages[view.storage],
+            stride=view.stride,
+            offset=view.offset,
+            conj=view.conj,
+            neg=view.neg,
+        )
+        for tensor, view in zip(tree.tensors, tree.views, strict=True)
+    }
+
+
+def _rejoined(
+    checkpoint: Checkpoint,
+    document: CheckpointDocument,
+    tree: RestoredTree,
+    look_up: TensorLookup,
+    limits: Limits,
+) -> Checkpoint:
+    """Return a checkpoint over the storages that its tensors looked into, as far as they are there.
+
+    Errors as in `rejoin`.
+    """
+    alone = {id(one) for one in find_tensors([tree.root]) if isinstance(one, Storage)}
+    bare = [number for number, one in enumerate(tree.storages) if id(one) in alone]
+    found = rejoin(document, tree, bare)
+    again = restore_tree(document, look_up, limits, instead=found)
+    return replace(
+        checkpoint,
+        opened=replace(checkpoint.opened, root=again.root),
+        parts=tuple(_components(again, limits)),
+        notes=(*checkpoint.notes, *found.notes),
+        views={},
+        rejoin=None,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.checkpoint.resolving import is_verbatim, resolve
 from converter.errors import TensorError
 from converter.writing.encoding import check_readable
-from converter.writing.resolving import is_verbatim, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

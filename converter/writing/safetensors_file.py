@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from converter.byteio.source import Extent
+from converter.checkpoint.resolving import is_verbatim
 from converter.errors import SinkError
 from converter.writing.copying import WriteTrack, copy_extent
 from converter.writing.gather import TensorBytes
-from converter.writing.resolving import is_verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -139,5 +139,6 @@ class _Comparison:
 def _raw(tensor: torch.Tensor) -> bytes:
     if tensor.numel() == 0:
         return b""
-    flat = tensor.resolve_conj().resolve_neg().contiguous().flatten()
+    flat = torch.empty(tensor.numel(), dtype=tensor.dtype)
+    flat.copy_(tensor.flatten())  # also of one element, whatever its stride
     return bytes(flat.view(torch.uint8).numpy().tobytes())

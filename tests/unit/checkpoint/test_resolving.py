@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from converter.checkpoint.resolving import is_verbatim, resolve
 from converter.checkpoint.tensor import TensorRef
 from converter.dtypes import BY_NAME
-from converter.writing.resolving import is_verbatim, resolve
 from tests.unit.writing.made import storage, view
 
 NAN = 0x7F800001  # a signalling NaN: arithmetic would make it quiet

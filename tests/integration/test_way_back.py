@@ -452,5 +452,5 @@ def test_published_checkpoints_come_back(
     converter.restore(tmp_path / "there.safetensors", tmp_path / "back.pth")
     expected = torch.load(path, weights_only=True, map_location="cpu")
     found = torch.load(tmp_path / "back.pth", weights_only=True, map_location="cpu")
-    reason = difference(expected, found, memory=False)
+    reason = difference(expected, found)
     assert reason is None

@@ -44,7 +44,8 @@ def _members(pickle: bytes = CALM, **changes: object) -> list[Member]:
     ]
 
 
-def _zip(pickle: bytes = EVIL, **changes: object) -> Callable[[], bytes]:
+def archive_of(pickle: bytes = EVIL, **changes: object) -> Callable[[], bytes]:
+    """Return what makes an archive like torch.save's, with this pickle."""
     return lambda: ZipBuilder(_members(pickle, **changes)).build()
 
 
@@ -73,7 +74,9 @@ def _bomb() -> bytes:
     ).build()
 
 
-def _script(code: str, constants: bytes = PROTO2 + b")" + STOP) -> Callable[[], bytes]:
+def script_of(code: str, constants: bytes = PROTO2 + b")" + STOP) -> Callable[[], bytes]:
+    """Return what makes an archive of TorchScript, with this code."""
+
     def make() -> bytes:
         members = [
             Member("r/data.pkl", CALM),
@@ -157,28 +160,28 @@ ARCHIVES: Final[dict[str, Sample]] = {
         "persistent-id-call",
         "dangerous",
         "The class of a storage is a function.",
-        _zip(PROTO2 + storage(class_=FIRE) + STOP),
+        archive_of(PROTO2 + storage(class_=FIRE) + STOP),
     ),
     "persistent-id-call/44_call.pt": sample(
         44,
         "persistent-id-call",
         "dangerous",
         "A call stands inside a persistent id.",
-        _zip(PROTO2 + storage(class_=call(FIRE, text("x"))) + STOP),
+        archive_of(PROTO2 + storage(class_=call(FIRE, text("x"))) + STOP),
     ),
     "persistent-id-call/44_key.pt": sample(
         44,
         "persistent-id-call",
         "suspicious",
         "The key of a storage climbs out of its folder.",
-        _zip(PROTO2 + storage("../../../x") + STOP),
+        archive_of(PROTO2 + storage("../../../x") + STOP),
     ),
     "tensor-metadata/45_short_record.pt": sample(
         45,
         "tensor-metadata",
         "unreadable",
         "A storage claims more than its record has.",
-        _zip(PROTO2 + tensor(storage(numel=1 << 20), [1 << 20], [1]) + STOP),
+        archive_of(PROTO2 + tensor(storage(numel=1 << 20), [1 << 20], [1]) + STOP),
     ),
     "zip-flags/49_all_encrypted.pt": sample(
         49,
@@ -192,52 +195,56 @@ ARCHIVES: Final[dict[str, Sample]] = {
         "zip-flags",
         "dangerous",
         "The pickle is marked as patch data.",
-        _zip(EVIL, central={"flags": 0x20}, local={"flags": 0x20}),
+        archive_of(EVIL, central={"flags": 0x20}, local={"flags": 0x20}),
     ),
     "zip-flags/49_strong.pt": sample(
         49,
         "zip-flags",
         "dangerous",
         "The pickle is marked as strongly encrypted.",
-        _zip(EVIL, central={"flags": 0x40}, local={"flags": 0x40}),
+        archive_of(EVIL, central={"flags": 0x40}, local={"flags": 0x40}),
     ),
     "zip-flags/49_masked.pt": sample(
         49,
         "zip-flags",
         "dangerous",
         "The pickle's header is marked as masked.",
-        _zip(EVIL, central={"flags": 0x2000}, local={"flags": 0x2000}),
+        archive_of(EVIL, central={"flags": 0x2000}, local={"flags": 0x2000}),
     ),
     "zip-flags/49_local_only.pt": sample(
         49,
         "zip-flags",
         "dangerous",
         "Only the local header says encrypted.",
-        _zip(EVIL, local={"flags": 0x1}),
+        archive_of(EVIL, local={"flags": 0x1}),
     ),
     "zip-local-header/50_other_name.pt": sample(
         50,
         "zip-local-header",
         "dangerous",
         "The local header gives the pickle another name.",
-        _zip(EVIL, local={"name": b"r/data.txt"}),
+        archive_of(EVIL, local={"name": b"r/data.txt"}),
     ),
     "zip-crc/51_central.pt": sample(
         51,
         "zip-crc",
         "dangerous",
         "The directory's checksum is wrong.",
-        _zip(EVIL, central={"crc": 1}),
+        archive_of(EVIL, central={"crc": 1}),
     ),
     "zip-crc/51_both.pt": sample(
         51,
         "zip-crc",
         "dangerous",
         "Both checksums are wrong.",
-        _zip(EVIL, central={"crc": 1}, local={"crc": 1}),
+        archive_of(EVIL, central={"crc": 1}, local={"crc": 1}),
     ),
     "zip-crc/51_local.pt": sample(
-        51, "zip-crc", "dangerous", "The local checksum is wrong.", _zip(EVIL, local={"crc": 1})
+        51,
+        "zip-crc",
+        "dangerous",
+        "The local checksum is wrong.",
+        archive_of(EVIL, local={"crc": 1}),
     ),
     "zip-duplicate-name/52_evil_first.pt": sample(
         52,
@@ -272,7 +279,7 @@ ARCHIVES: Final[dict[str, Sample]] = {
         "unsafe-global",
         "dangerous",
         "The lengths stand behind the record.",
-        _zip(EVIL, descriptor=b""),
+        archive_of(EVIL, descriptor=b""),
     ),
     "unsafe-global/55_zip64.pt": sample(
         55,
@@ -282,21 +289,21 @@ ARCHIVES: Final[dict[str, Sample]] = {
         _built(EVIL, zip64=True),
     ),
     "unsafe-global/55_deflated.pt": sample(
-        55, "unsafe-global", "dangerous", "The pickle is deflated.", _zip(EVIL, deflate=True)
+        55, "unsafe-global", "dangerous", "The pickle is deflated.", archive_of(EVIL, deflate=True)
     ),
     "zip-local-header/56_sizes.pt": sample(
         56,
         "zip-local-header",
         "dangerous",
         "The local header gives other lengths.",
-        _zip(EVIL, local={"csize": 3, "usize": 3}),
+        archive_of(EVIL, local={"csize": 3, "usize": 3}),
     ),
     "zip-local-header/56_method.pt": sample(
         56,
         "zip-local-header",
         "dangerous",
         "The local header gives another method.",
-        _zip(EVIL, local={"method": 8}),
+        archive_of(EVIL, local={"method": 8}),
     ),
     "zip-prefix/57_junk.pt": sample(
         57,
@@ -390,27 +397,27 @@ ARCHIVES: Final[dict[str, Sample]] = {
         "zip-method",
         "suspicious",
         "A method that torch does not know.",
-        _zip(b"\xffnothing", central={"method": 99}, local={"method": 99}),
+        archive_of(b"\xffnothing", central={"method": 99}, local={"method": 99}),
     ),
     "expansion/62_bomb.pt": sample(
         62, "expansion", "unreadable", "A pickle that unpacks to a thousand times its size.", _bomb
     ),
     "unsafe-global/63_constants.pt": sample(
-        63, "unsafe-global", "dangerous", "The constants of TorchScript.", _script("", EVIL)
+        63, "unsafe-global", "dangerous", "The constants of TorchScript.", script_of("", EVIL)
     ),
     "torchscript-code/63_from_file.pt": sample(
         63,
         "torchscript-code",
         "dangerous",
         "Code that opens a file.",
-        _script('def f(self):\n  return torch.from_file("depickle_tripwire", True, 1)\n'),
+        script_of('def f(self):\n  return torch.from_file("depickle_tripwire", True, 1)\n'),
     ),
     "torchscript-code/63_custom.pt": sample(
         63,
         "torchscript-code",
         "unknown",
         "Code that needs somebody's own operators.",
-        _script("def f(self):\n  return ops.depickle_tripwire.fire(self)\n"),
+        script_of("def f(self):\n  return ops.depickle_tripwire.fire(self)\n"),
     ),
     "packaged-code/63_package.pt": sample(
         63,
@@ -504,7 +511,7 @@ ARCHIVES: Final[dict[str, Sample]] = {
         _legacy(0, trailing=EVIL),
     ),
     "wrong-extension/70_zip.jpg": sample(
-        70, "wrong-extension", "dangerous", "An archive of torch called .jpg.", _zip(EVIL)
+        70, "wrong-extension", "dangerous", "An archive of torch called .jpg.", archive_of(EVIL)
     ),
     "object-array/72_array.npy": sample(
         72, "object-array", "dangerous", "An array of objects.", lambda: _npy(EVIL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from corpus.hostile_archives import ARCHIVES
+from corpus.hostile_evasions import EVASIONS
 from corpus.hostile_pickles import PICKLES
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from corpus.recipe import Recipe
 
 SAMPLES: Final[dict[str, Sample]] = {
-    f"hostile/{path}": sample for path, sample in sorted({**PICKLES, **ARCHIVES}.items())
+    f"hostile/{path}": sample
+    for path, sample in sorted({**PICKLES, **ARCHIVES, **EVASIONS}.items())
 }
 """Path below the corpus → the sample."""
 

@@ -104,19 +104,45 @@ def _sized(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
     return Fault(f"it makes something of {large[0]} parts") if large else None
 
 
+def _filled(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    """Judge a length that is filled with zeros: picklers write the bytes themselves."""
+    large = [item for item in items if type(item) is int and abs(item) > _MAX_ZEROS]
+    return Fault(f"it makes {large[0]} zeros") if large else None
+
+
+def _spelled(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
+    """Judge a number: one of a decimal with an exponent has that many digits."""
+    if any(isinstance(item, CallNode) for item in items):
+        return Fault("it makes a number of something computed")
+    return None
+
+
+def _counted(_: CallNode, items: list[Node], name_of: NameOf) -> Fault | None:
+    """Judge what is filled from another value: a range is written in a few bytes."""
+    for item in items:
+        known = name_of(item.func) if isinstance(item, CallNode) else None
+        if known is not None and known.row is not None and known.row.name == "range":
+            return Fault("it lists a range, which picklers never do")
+    return None
+
+
 def _ratio(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
     """Judge the text of a fraction: one with an exponent is a number of that many digits."""
     text = items[0] if items else None
     if type(text) is str and not _RATIO.fullmatch(text):
         return Fault(f"it makes a fraction of {text[:40]!r}")
-    return None
+    return _spelled(_, items, __)
 
 
 # Far beyond any range or length that a checkpoint keeps.
 _MAX_LENGTH: Final = 1 << 32
+_MAX_ZEROS: Final = 1 << 20
 _RATIO: Final = re.compile(r"-?[0-9]{1,1000}(?:/[0-9]{1,1000})?", re.ASCII)
 _CHECKS: Final = {
     "sized": _sized,
+    "filled": _filled,
+    "spelled": _spelled,
+    "counted": _counted,
     "ratio": _ratio,
     "codec": _codec,
     "stream": _stream,

@@ -220,7 +220,13 @@ class NameJudge:
 
     def _judge_slots(self, call: CallNode, row: SafeName) -> Iterator[NameUse]:
         """Judge the arguments that the callee will call, or make an object of."""
-        items = call.args.items if isinstance(call.args, TupleNode) else []
+        if not isinstance(call.args, TupleNode):
+            text = KnownName(row.module, row.name, Standing.SAFE, row=row)
+            reason = "its arguments are computed, one of which it may call"
+            role = f"called by {call.opcode}"
+            yield self._use(text, call, role, Standing.MISUSED, "callable-as-data", reason)
+            return
+        items = call.args.items
         for index, need in row.slots:
             node = items[index] if index < len(items) else None
             if node is None or (need in _NAMED_BY_TEXT and type(node) is str):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.risk.rules import (
     archive_in_archive,
+    array_metadata,
     attribute_shadowing,
     broken_stream,
     build_on_object,
@@ -87,6 +88,7 @@ _MODULES: Final = (
     packaged_code,
     torchscript_code,
     object_array,
+    array_metadata,
     broken_stream,
     trailing_bytes,
     stack_left_over,

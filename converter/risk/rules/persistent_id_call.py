@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from converter.inert.nodes import ByteString, CallNode, GlobalNode, PersistentNode, TupleNode
+from converter.inert.nodes import ATOMS, ByteString, CallNode, GlobalNode, PersistentNode, TupleNode
+from converter.risk.case import SEVERITY_OF
 from converter.risk.facts import Context, Origin
 from converter.risk.finding import Finding, Reach, Severity
 from converter.risk.name_uses import NameJudge
@@ -44,7 +45,8 @@ def _fault(node: PersistentNode, names: NameJudge, context: Context) -> tuple[Se
     if not isinstance(pid, TupleNode):
         if isinstance(pid, (CallNode, GlobalNode)):
             return Severity.SUSPICIOUS, "is no value"
-        return None
+        # The oldest checkpoints number their tensors; protocol 0 has nothing but text.
+        return None if type(pid) in ATOMS else (Severity.UNKNOWN, "has a form of no known writer")
     items = pid.items
     if any(isinstance(item, CallNode) for item in items):
         return Severity.SUSPICIOUS, "holds a call"
@@ -57,7 +59,9 @@ def _fault(node: PersistentNode, names: NameJudge, context: Context) -> tuple[Se
         known = names.name_of(items[2])
         if known is not None and known.row is not None and "package" in known.row.uses:
             return None
-        severity = Severity.UNKNOWN if known is not None else Severity.SUSPICIOUS
+        severity = Severity.SUSPICIOUS
+        if known is not None:
+            severity = SEVERITY_OF.get(known.standing, Severity.UNKNOWN)
         shown = known.text if known is not None else "something that is no name"
         return severity, f"makes torch.package call {shown}"
     return Severity.UNKNOWN, "has a form of no known writer"

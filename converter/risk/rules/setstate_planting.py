@@ -5,12 +5,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from converter.risk.build_states import iter_state_keys
+from converter.inert.names import canonical_name
+from converter.inert.nodes import GlobalNode, TupleNode
+from converter.risk.build_states import is_computed, iter_state_keys
 from converter.risk.finding import Finding, Reach, Severity
+from converter.risk.known_names import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from converter.inert.nodes import CallNode, Node
     from converter.risk.case import Case, PickleCase
 
 ID: Final = "setstate-planting"
@@ -18,6 +22,11 @@ ID: Final = "setstate-planting"
 _DESCRIPTIVE: Final = frozenset(
     {"__module__", "__doc__", "__wrapped__", "__name__", "__qualname__", "__annotations__"}
 )
+# torch/_utils.py, _set_obj_state: what these set on the tensor, by the place of the argument.
+_STATEFUL: Final = frozenset(
+    {("torch._tensor", "_rebuild_from_type_v2"), ("torch._utils", "_rebuild_parameter_with_state")}
+)
+_STATE: Final = 3
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -27,13 +36,18 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _judge_pickle(pickle: PickleCase) -> Iterator[Finding]:
+    protocol = pickle.graph.protocol
     for call in pickle.graph.calls:
-        for state in call.states or ():
+        for state in _states(call, protocol):
             for key in iter_state_keys(state):
                 if key.startswith("__") and key.endswith("__") and key not in _DESCRIPTIVE:
                     message = f"BUILD plants the special attribute {key[:80]!r} on an object"
                     place = pickle.locate(call.offset, call)
                     yield Finding(ID, Severity.DANGEROUS, place, message, evidence=key[:80])
+            if is_computed(state) and _is_known(call.func, protocol):
+                message = "the attributes that an object is given are computed by the pickle itself"
+                place = pickle.locate(call.offset, call)
+                yield Finding(ID, Severity.SUSPICIOUS, place, message, Reach.LATENT)
         if call.states and len(call.states) > 1:
             yield Finding(
                 ID,
@@ -43,3 +57,20 @@ def _judge_pickle(pickle: PickleCase) -> Iterator[Finding]:
                 Reach.LATENT,
                 evidence="BUILD",
             )
+
+
+def _states(call: CallNode, protocol: int | None) -> Iterator[Node]:
+    """Yield the states an object is given, by BUILD or as the argument that is one."""
+    yield from call.states or ()
+    if isinstance(call.func, GlobalNode) and isinstance(call.args, TupleNode):
+        name = canonical_name(call.func.module, call.func.name, protocol)
+        if name in _STATEFUL and len(call.args.items) > _STATE:
+            yield call.args.items[_STATE]
+
+
+def _is_known(func: Node, protocol: int | None) -> bool:
+    """Return whether the class is known to take a dict; numpy's generators take each other."""
+    if not isinstance(func, GlobalNode):
+        return False
+    row = safe_name(*canonical_name(func.module, func.name, protocol))
+    return row is not None and not row.module.startswith("numpy.random")

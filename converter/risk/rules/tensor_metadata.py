@@ -7,8 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from converter.dtypes import BY_NAME, BY_STORAGE_CLASS
+from converter.inert.names import canonical_name
 from converter.inert.nodes import ByteString, CallNode, GlobalNode, PersistentNode, TupleNode
 from converter.risk.finding import Finding, Reach, Severity
+from converter.risk.known_names import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +19,23 @@ if TYPE_CHECKING:
     from converter.risk.case import Case, PickleCase
 
 ID: Final = "tensor-metadata"
-_REBUILDERS: Final = {"_rebuild_tensor": 0, "_rebuild_tensor_v2": 0, "_rebuild_tensor_v3": 6}
-_MODULE: Final = "torch._utils"
+# Functions that lay a tensor over a storage → the argument that names its dtype, if one does.
+_REBUILDERS: Final = {
+    ("torch._utils", "_rebuild_tensor"): None,
+    ("torch._utils", "_rebuild_tensor_v2"): None,
+    ("torch._utils", "_rebuild_tensor_v3"): 6,
+    ("torch._utils", "_rebuild_qtensor"): None,
+}
+# Functions that call one of those, given as their first argument, with their third one.
+_CALLERS: Final = frozenset(
+    {("torch._tensor", "_rebuild_from_type"), ("torch._tensor", "_rebuild_from_type_v2")}
+)
+_STORED: Final = ("torch.storage", "_load_from_bytes")
 _META: Final = ("meta", b"meta")
+# (storage, offset, sizes, strides): torch/_tensor.py, Tensor.__setstate__, before 0.4.
+_STATE_ITEMS: Final = 4
+# Storages whose elements share bytes count them in another way.
+_PACKED: Final = frozenset({"QUInt4x2Storage", "QUInt2x4Storage"})
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -29,16 +45,11 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _judge_pickle(case: Case, pickle: PickleCase) -> Iterator[Finding]:
+    protocol = pickle.graph.protocol
     for call in pickle.graph.calls:
-        func = call.func
-        if (
-            isinstance(func, GlobalNode)
-            and func.name in _REBUILDERS
-            and func.module == _MODULE
-            and isinstance(call.args, TupleNode)
-        ):
-            items = call.args.items
-            severity, fault = Severity.SUSPICIOUS, _fault(case, items, func.name)
+        for args, dtype in _laid(call, protocol):
+            items = args.items if isinstance(args, TupleNode) else []
+            severity, fault = Severity.SUSPICIOUS, _fault(case, items, dtype, protocol)
             if fault is None:
                 severity, fault = Severity.UNREADABLE, _short(pickle, items)
             if fault is not None:
@@ -46,14 +57,40 @@ def _judge_pickle(case: Case, pickle: PickleCase) -> Iterator[Finding]:
                 yield Finding(ID, severity, place, fault, Reach.METADATA)
 
 
-def _fault(case: Case, args: list[Node], name: str) -> str | None:
+def _laid(call: CallNode, protocol: int | None) -> Iterator[tuple[Node, int | None]]:
+    """Yield the arguments of every laying of a tensor over a storage, and where its dtype is."""
+    name = _name(call.func, protocol)
+    if name in _REBUILDERS:
+        yield call.args, _REBUILDERS[name]
+    elif name in _CALLERS:
+        items = call.args.items if isinstance(call.args, TupleNode) else []
+        inner = _name(items[0], protocol) if len(items) > 2 else None
+        if inner in _REBUILDERS:
+            yield items[2], _REBUILDERS[inner]
+    elif call.states and name is not None and name[1].endswith("Tensor"):
+        for state in call.states:
+            if isinstance(state, TupleNode) and len(state.items) == _STATE_ITEMS:
+                yield state, None
+
+
+def _name(node: Node, protocol: int | None) -> tuple[str, str] | None:
+    if isinstance(node, GlobalNode):
+        return canonical_name(node.module, node.name, protocol)
+    return None
+
+
+def _fault(case: Case, args: list[Node], dtype: int | None, protocol: int | None) -> str | None:
     """Return what is impossible about a tensor, or None."""
-    if len(args) < 4 or not isinstance(args[0], PersistentNode):
-        return None
+    if len(args) < _STATE_ITEMS:
+        return "where a tensor lies in its storage is computed, or not said"
+    if not isinstance(args[0], PersistentNode):
+        return _not_stored(args[0], protocol)
+    sizes, strides = _numbers(args[2]), _numbers(args[3])
+    if sizes is None or strides is None or type(args[1]) is not int:
+        return "sizes, strides or the offset of a tensor are no whole numbers"
     pid = args[0].pid
     items = pid.items if isinstance(pid, TupleNode) else []
-    sizes, strides = _numbers(args[2]), _numbers(args[3])
-    if len(items) < 5 or sizes is None or strides is None or type(args[1]) is not int:
+    if len(items) < 5:
         return None
     if type(items[4]) is not int:
         return "the length of its storage is no number"
@@ -61,10 +98,19 @@ def _fault(case: Case, args: list[Node], name: str) -> str | None:
         return f"a tensor of sizes {sizes[:8]} has strides {strides[:8]} from {args[1]}"
     width = _width(items[1])
     nbytes = items[4] * (width or 1)
-    wide = _dtype_width(args[6]) if name == "_rebuild_tensor_v3" and len(args) > 6 else width
+    wide = _dtype_width(args[dtype]) if dtype is not None and len(args) > dtype else width
     if width is None and wide is None:
         return None
     return _beyond(case, sizes, strides, args[1], wide or 1, nbytes)
+
+
+def _not_stored(node: Node, protocol: int | None) -> str | None:
+    """Return that a tensor has no storage; one in bytes of its own is judged as a pickle."""
+    if isinstance(node, CallNode):
+        name = _name(node.func, protocol)
+        if name is None or name == _STORED or safe_name(*name) is None:
+            return None
+    return "a tensor is laid over something that is no storage"
 
 
 def _beyond(
@@ -113,7 +159,7 @@ def _numbers(node: Node) -> list[int] | None:
 
 def _width(node: Node) -> int | None:
     """Return the bytes of an element of a storage class; 1 for untyped ones, None if unknown."""
-    if not isinstance(node, GlobalNode):
+    if not isinstance(node, GlobalNode) or node.name in _PACKED:
         return None
     dtype = BY_STORAGE_CLASS.get(node.name)
     return dtype.itemsize if dtype is not None else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from corpus.hostile_evasions import EVASIONS
 from corpus.hostile_writer import EMPTY_TUPLE, FIRE, NONE, PROTO2, STOP, TUPLE1, call, named
 from tests.support.risk_cases import said, severities
 
@@ -30,3 +31,8 @@ def test_factories() -> None:
 def test_a_function_of_torch_as_a_value() -> None:
     value = named("torch._utils", "_rebuild_tensor_v2") + TUPLE1
     assert severities(RULE, PROTO2 + value + STOP) == ["suspicious"]
+
+
+def test_arguments_that_are_computed() -> None:
+    data = EVASIONS["callable-as-data/47_computed_arguments.pkl"].make()
+    assert severities(RULE, data) == ["suspicious"]

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from corpus.hostile_writer import BINPERSID, FIRE, PROTO2, STOP, call, named, storage, text
+from corpus.hostile_evasions import EVASIONS
+from corpus.hostile_writer import (
+    BINPERSID,
+    EMPTY_DICT,
+    FIRE,
+    PROTO2,
+    STOP,
+    call,
+    named,
+    storage,
+    text,
+)
 from tests.support.risk_cases import severities
 
 RULE = "persistent-id-call"
@@ -35,3 +46,16 @@ def test_a_form_of_nobody() -> None:
 
 def test_a_name_as_id() -> None:
     assert severities(RULE, PROTO2 + named("mine", "x") + BINPERSID + STOP) == ["suspicious"]
+
+
+def test_ids_of_no_writer() -> None:
+    assert severities(RULE, EVASIONS["persistent-id-call/44_list.pt"].make()) == ["unknown"]
+    assert severities(RULE, PROTO2 + EMPTY_DICT + BINPERSID + STOP) == ["unknown"]
+    assert severities(RULE, b"Px\n.") == []
+    assert severities(RULE, PROTO2 + b"K\x05" + BINPERSID + STOP) == []
+
+
+def test_what_a_package_is_made_to_call() -> None:
+    data = EVASIONS["persistent-id-call/44_package.pt"].make()
+    assert severities(RULE, data) == ["dangerous"]
+    assert severities(RULE, data.replace(b"depickle_tripwire", b"somebodys_modules")) == ["unknown"]

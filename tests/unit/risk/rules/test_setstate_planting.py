@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from corpus.hostile_evasions import EVASIONS
 from corpus.hostile_writer import (
     BUILD,
     EMPTY_DICT,
@@ -12,6 +15,7 @@ from corpus.hostile_writer import (
     SETITEM,
     STOP,
     TUPLE2,
+    call,
     named,
     text,
 )
@@ -41,3 +45,21 @@ def test_what_only_describes() -> None:
 def test_two_states() -> None:
     data = PROTO2 + OBJECT + state("a") + BUILD + state("b") + BUILD + STOP
     assert severities(RULE, data) == ["suspicious"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ordered.pkl", "dangerous"),
+        ("computed_state.pkl", "suspicious"),
+        ("computed_key.pkl", "suspicious"),
+        ("parameter.pt", "dangerous"),
+    ],
+)
+def test_every_way_to_give_a_state(name: str, expected: str) -> None:
+    assert severities(RULE, EVASIONS[f"setstate-planting/04_{name}"].make()) == [expected]
+
+
+def test_a_state_of_somebodys_own_may_be_anything() -> None:
+    made = call(named("builtins", "dict"), EMPTY_DICT)
+    assert severities(RULE, PROTO2 + OBJECT + made + BUILD + STOP) == []

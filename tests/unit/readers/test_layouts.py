@@ -64,4 +64,26 @@ def test_notes_name_the_option_that_helps() -> None:
     other = Component("o", ComponentKind.OPTIMIZER, (), None, {"module.x": tensor})
     leading, inner = prefix_notes([model, other])
     assert "--strip-prefix module. takes it off" in leading.text
-    assert "1 names hold '_orig_mod' (torch.compile); --strip-part _orig_mod" in inner.text
+    assert "1 name holds '_orig_mod' (torch.compile); --strip-part _orig_mod" in inner.text
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        (["model.module.conv.weight", "model.module.bias"], "2 names hold 'module'"),
+        (["a._fsdp_wrapped_module.module.w", "head.w"], "1 name holds 'module'"),
+        (["a.module._orig_mod.w", "head.module"], "1 name holds 'module'"),
+        (["backbone.module.w", "head.w"], None),
+        (["module.a.module.w", "module.b.w"], None),
+        (["a.module", "b.module"], None),
+    ],
+)
+def test_module_in_the_middle_is_a_wrapper_where_it_must_be(
+    names: list[str], count: str | None
+) -> None:
+    storage = Storage("0", MemorySource(b"\0" * 4, "test"), 4, BY_NAME["float32"], "cpu")
+    tensor = TensorRef(storage, BY_NAME["float32"], (1,), (1,), 0)
+    model = Component("m", ComponentKind.MODEL, (), None, dict.fromkeys(names, tensor))
+    texts = [note.text for note in prefix_notes([model]) if "--strip-part module" in note.text]
+    assert len(texts) == (0 if count is None else 1)
+    assert all(f"m: {count}" in text for text in texts)

@@ -375,9 +375,11 @@ def test_crc_is_checked_on_demand() -> None:
     data[data.index(PAYLOAD)] ^= 1
     archive = read(bytes(data))
     assert archive.anomalies == ()
-    anomaly = check_crc(archive.records[1], Limits(copy_chunk_bytes=7))
-    assert anomaly is not None
-    assert anomaly.code == "zip_crc_differs"
+    for nbytes in (7, 9, 1000):  # a divisor of its length, a smaller and a larger number
+        anomaly = check_crc(archive.records[1], Limits(copy_chunk_bytes=nbytes))
+        assert anomaly is not None
+        assert anomaly.code == "zip_crc_differs"
+        assert check_crc(archive.records[0], Limits(copy_chunk_bytes=nbytes)) is None
 
 
 def test_zero_crc_was_not_computed() -> None:
@@ -770,3 +772,100 @@ def test_zip64_end_record_with_room_for_all_that_follows_it(more: bytes) -> None
     data = zip_of(zip64=True, end={"signature": b"nope"}, trailing=more).build()
     with pytest.raises(ContainerError, match="none in the last 69,584 bytes"):
         read(data)
+
+
+def test_empty_archive_with_zip64_records() -> None:
+    assert read(ZipBuilder([], zip64=True).build()).anomalies == ()
+
+
+def test_empty_directory_behind_the_end_of_the_file() -> None:
+    with pytest.raises(ContainerError, match="978 bytes missing before the end record"):
+        read(ZipBuilder([], end={"offset": 978}).build())
+
+
+def test_directory_that_reaches_behind_the_end_of_the_file() -> None:
+    for nbytes in (1334 - 1147 + 1, 10_000):
+        with pytest.raises(ContainerError, match=f"a central directory of {nbytes} bytes at 1147"):
+            read(zip_of(end={"nbytes": nbytes}).build())
+
+
+def test_comment_of_an_archive_at_an_odd_place() -> None:
+    builder = one(Member("r/a", PAYLOAD))  # its end record stands at 313
+    builder.end = {"comment_nbytes": 9}
+    found = [(anomaly.code, anomaly.offset) for anomaly in read(builder.build()).anomalies]
+    assert found == [("zip_comment", 335), ("zip_comment_cut", 335)]
+    builder.trailing = b"12345PK\x05\x06"
+    found = [(anomaly.code, anomaly.offset) for anomaly in read(builder.build()).anomalies]
+    assert found == [("zip_comment", 335), ("zip_second_end_record", 340)]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("payload", [b"", PAYLOAD])
+def test_descriptor_ends_where_it_ends(payload: bytes, *, wide: bool) -> None:
+    layout = "<4sLQQ" if wide else "<4sLLL"
+    form = struct.pack(layout, b"PK\x07\x08", zlib.crc32(payload), len(payload), len(payload))
+    last = Member("r/z", b"z")
+    members = [Member("r/a", payload, descriptor=form), last]
+    assert read(ZipBuilder(members).build()).anomalies == ()
+    members[0].descriptor = form + b"junk"
+    (gap,) = read(ZipBuilder(members).build()).anomalies
+    # Of an empty record, the short form is the beginning of the long one.
+    nbytes = 33 + len(payload) + (16 if wide and not payload else len(form))
+    assert (gap.code, gap.offset) == ("zip_gap", nbytes)
+
+
+def test_empty_deferred_record_far_from_the_start() -> None:
+    flags = {"flags": 8}
+    members = [Member("r/first", PAYLOAD * 9), Member("r/a", b"", local=flags, central=flags)]
+    assert read(ZipBuilder(members).build()).anomalies == ()
+
+
+@pytest.mark.parametrize(("usize", "nbytes"), [(ONES, 16), (ONES + 1, 24)])
+def test_descriptor_is_wide_behind_four_gigabytes(usize: int, nbytes: int) -> None:
+    big = {"usize": ONES, "extra": struct.pack("<HHQ", 1, 8, usize)}
+    wrong = b"PK\x07\x08" + bytes(nbytes - 4)
+    member = Member("r/a", PAYLOAD, deflate=True, descriptor=wrong, central=big)
+    found = codes(read(ZipBuilder([member, Member("r/b", b"2")]).build()))
+    assert found == {"zip_descriptor_differs", "zip_inflate_limit"}
+
+
+def test_what_both_searched_parts_hold_is_told_once() -> None:
+    before = bytearray(SEARCHED + 100)
+    before[200:204] = b"PK\x05\x06"
+    archive = read(one(Member("r/a", PAYLOAD, before=bytes(before))).build())
+    assert [one.code for one in archive.anomalies] == ["zip_gap", "zip_concatenated"]
+
+
+@pytest.mark.parametrize("before_the_end", [1, 29, 30])
+def test_header_that_would_reach_behind_the_end_of_the_file(before_the_end: int) -> None:
+    member = Member("r/a", PAYLOAD)
+    member.central = {"offset": len(one(member).build()) - before_the_end}
+    archive = read(one(member).build())
+    assert "zip_local_header_missing" in codes(archive)
+    assert archive.records[1].offset is None
+
+
+def test_every_root_folder_is_counted() -> None:
+    names = ["r/data.pkl", "s/a", "t/b", "s/c", "u/d"]
+    found = read(ZipBuilder([Member(name, b"") for name in names]).build()).anomalies
+    (told,) = [one.detail for one in found if one.code == "zip_several_roots"]
+    assert told == "4 root folders: 'r', 's', 't', 'u'"
+
+
+def test_zip64_values_are_found_behind_other_extra_fields() -> None:
+    stamp = struct.pack("<HH", 0x5455, 5) + b"12345"
+    both = struct.pack("<HHQQ", 1, 16, len(PAYLOAD), len(PAYLOAD))
+    sizes = {"csize": ONES, "usize": ONES, "extra": stamp + both}
+    archive = read(one(Member("r/a", PAYLOAD, central=sizes, local=sizes)).build())
+    assert archive.anomalies == ()
+    assert archive.records[1].data.read_at(0, len(PAYLOAD)) == PAYLOAD
+
+
+@pytest.mark.parametrize(("nbytes", "whole"), [(8, False), (15, False), (16, True), (24, True)])
+def test_zip64_field_holds_all_the_values_it_must(nbytes: int, *, whole: bool) -> None:
+    values = struct.pack("<QQQ", len(PAYLOAD), len(PAYLOAD), 38)[:nbytes]
+    extra = struct.pack("<HH", 1, nbytes) + values
+    sizes = {"csize": ONES, "usize": ONES, "extra": extra}
+    archive = read(one(Member("r/a", PAYLOAD, central=sizes)).build())
+    assert ("zip64_field_missing" not in codes(archive)) is whole
+    assert (archive.records[1].problem is None) is whole

@@ -270,7 +270,7 @@ ARCHIVES: Final[dict[str, Sample]] = {
     "zip-orphan-record/54_evil.pt": sample(
         54,
         "zip-orphan-record",
-        "suspicious",
+        "dangerous",
         "A record that the directory does not list.",
         _with(Member("r/data.pkl", EVIL, listed=False)),
     ),

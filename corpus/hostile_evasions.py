@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
+import tarfile
 from typing import TYPE_CHECKING, Final
 
 from corpus.hostile_archives import archive_of, script_of
 from corpus.hostile_writer import (
     BINPERSID,
     BUILD,
+    CALM,
     EMPTY_DICT,
     EMPTY_LIST,
     EMPTY_TUPLE,
     EVIL,
     FIRE,
     MARK,
+    NEWOBJ,
     NONE,
+    POP,
     PROTO2,
     REDUCE,
     SETITEM,
@@ -22,6 +29,7 @@ from corpus.hostile_writer import (
     TUPLE,
     TUPLE1,
     Sample,
+    blob,
     call,
     named,
     number,
@@ -104,6 +112,10 @@ def _package() -> bytes:
     return ZipBuilder(members).build()
 
 
+_VERSION: Final = Member("r/version", b"3\n")
+_EXTRA: Final = {"extra": b"\x99\x99" + len(EVIL).to_bytes(2, "little") + EVIL}
+
+
 def _after_damaged() -> bytes:
     packed = {"method": 8}
     members = [
@@ -112,6 +124,35 @@ def _after_damaged() -> bytes:
         Member("r/version", b"3\n"),
     ]
     return ZipBuilder(members).build()
+
+
+def _damaged() -> bytes:
+    return gzip.compress(EVIL, mtime=0)[:-8] + bytes(8)
+
+
+def _linked() -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        entry = tarfile.TarInfo("pickle")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "../../depickle_tripwire"
+        archive.addfile(entry)
+    return stream.getvalue()
+
+
+def _overread() -> bytes:
+    """Return a joblib file whose elements an unpickler that does not know joblib executes."""
+    fields = {
+        "subclass": named("numpy", "ndarray"),
+        "shape": _size(64),
+        "order": text("C"),
+        "dtype": _dtype("u1", flags=0),
+        "allow_mmap": b"\x88",
+        "numpy_array_alignment_bytes": NONE,
+    }
+    state = EMPTY_DICT + b"".join(text(key) + value + SETITEM for key, value in fields.items())
+    wrapper = named("joblib.numpy_pickle", "NumpyArrayWrapper") + EMPTY_TUPLE + NEWOBJ
+    elements = POP + call(named("somebody", "run"), text("x"))
+    return PROTO2 + wrapper + state + BUILD + elements.ljust(64, NONE) + STOP
 
 
 EVASIONS: Final[dict[str, Sample]] = {
@@ -317,6 +358,64 @@ EVASIONS: Final[dict[str, Sample]] = {
         "dangerous",
         "A persistent id that makes torch.package call a function.",
         _package,
+    ),
+    "nested-pickle/38_root.pkl": sample(
+        38,
+        "nested-pickle",
+        "dangerous",
+        "The whole pickle is one text, base64 of gzip of another pickle.",
+        lambda: PROTO2 + text(base64.b64encode(gzip.compress(EVIL, mtime=0)).decode()) + STOP,
+    ),
+    "nested-pickle/38_protocol_0.pkl": sample(
+        38,
+        "nested-pickle",
+        "dangerous",
+        "The bytes are a pickle of protocol 0, which begins with no mark.",
+        _pickle(blob(b"cdepickle_tripwire\nfire\n(Vx\ntR.")),
+    ),
+    "compressed-file/71_damaged.pkl": sample(
+        71,
+        "compressed-file",
+        "dangerous",
+        "A packed pickle whose checksum is wrong: it has run by the time that is found.",
+        _damaged,
+    ),
+    "tar-entry/65_link.tar": sample(
+        65, "tar-entry", "suspicious", "An entry that leads out of the archive.", _linked
+    ),
+    "hidden-pickle/57_comment.pt": sample(
+        57,
+        "hidden-pickle",
+        "dangerous",
+        "A pickle in the comment of an archive.",
+        lambda: ZipBuilder([Member("r/data.pkl", CALM), _VERSION], comment=EVIL).build(),
+    ),
+    "hidden-pickle/57_extra_field.pt": sample(
+        57,
+        "hidden-pickle",
+        "dangerous",
+        "A pickle in an extra field of an archive's directory.",
+        lambda: ZipBuilder([Member("r/data.pkl", CALM, central=_EXTRA), _VERSION]).build(),
+    ),
+    "unknown-global/30_joblib.joblib": sample(
+        30,
+        "unknown-global",
+        "unknown",
+        "Numbers to joblib, a call to an unpickler that does not know it.",
+        _overread,
+    ),
+    "hidden-pickle/60_broken.pt": sample(
+        60,
+        "hidden-pickle",
+        "suspicious",
+        "A record that begins with a broken pickle of names of one letter.",
+        lambda: ZipBuilder(
+            [
+                Member("r/data.pkl", CALM),
+                Member("r/data/0", PROTO2 + call(named("a", "f"), text("x")) + b"\xff"),
+                _VERSION,
+            ]
+        ).build(),
     ),
     "unsafe-global/60_after_damaged.pt": sample(
         60,

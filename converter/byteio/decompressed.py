@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _CHUNK_NBYTES: Final = 1 << 18
 _PIECE_NBYTES: Final = 1 << 20
 _IN_MEMORY_NBYTES: Final = 1 << 20
+_SALVAGED_NBYTES: Final = 1 << 16
+# What the decoders of the standard library raise.
+_DAMAGES: Final = (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError)
 # What a decoder for xz may allocate: the largest preset, -9, needs 65 MiB.
 _XZ_MEMORY_NBYTES: Final = 1 << 28
 
@@ -127,6 +130,31 @@ def decompress(source: ByteSource, kind: str, limits: Limits) -> Decompressed:
     return Decompressed(data, unpacking.trailing_nbytes)
 
 
+def salvaged(source: ByteSource, kind: str) -> bytes:
+    """Return what the start of a damaged file unpacks to, up to the damage.
+
+    A reader hands that on before it gets to the damage, and decoders do not, unless they are given
+    one byte after the other: so no more than 64 KiB are looked at.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    decoder = _DECODERS[kind]()
+    packed = source.read_at(0, min(source.nbytes, _SALVAGED_NBYTES))
+    pieces: list[bytes] = []
+    produced = 0
+    try:
+        for place in range(len(packed)):
+            piece = decoder.decompress(packed[place : place + 1], _PIECE_NBYTES - produced)
+            pieces.append(piece)
+            produced += len(piece)
+            if decoder.eof or produced >= _PIECE_NBYTES:
+                break
+    except _DAMAGES:
+        pass
+    return b"".join(pieces)
+
+
 def _spooled(name: str, head: list[bytes], pieces: Iterator[bytes]) -> FileSource:
     """Return the pieces in a temporary file without a name."""
     try:
@@ -197,7 +225,7 @@ class _Unpacking:
     def _decompress(self, decoder: _Decoder, given: bytes) -> bytes:
         try:
             return decoder.decompress(given, _PIECE_NBYTES)
-        except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as error:
+        except _DAMAGES as error:
             raise ContainerError(
                 "compressed file is damaged",
                 source=self._source.name,

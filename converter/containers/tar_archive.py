@@ -5,6 +5,7 @@ compression. Nothing is extracted, so a name that climbs out of its folder is on
 CPython's tarfile, the archive ends at its first block of zeros. The codes:
 
     ``tar_entry_ignored``      a link, a device or a FIFO; folders are not worth a word
+    ``tar_link_climbs``        a link to an absolute name, or out of the folder
     ``tar_entry_unreadable``   a sparse file, or an entry of an unknown type
     ``tar_duplicate_name``     two files of one name; readers take the last
     ``tar_unsafe_name``        absolute, ``..``, backslash, control characters, empty
@@ -37,6 +38,7 @@ _NAME: Final = slice(0, 100)
 _NBYTES: Final = slice(124, 136)
 _CHECKSUM: Final = slice(148, 156)
 _TYPE: Final = slice(156, 157)
+_LINK: Final = slice(157, 257)
 _MAGIC: Final = slice(257, 263)
 _PREFIX: Final = slice(345, 500)
 _POSIX_MAGIC: Final = b"ustar\0"
@@ -46,6 +48,7 @@ _FOLDER: Final = b"5"
 _IGNORED: Final = {b"1": "hard link", b"2": "symbolic link", b"3": "device", b"4": "device"} | {
     b"6": "FIFO"
 }
+_LINKS: Final = frozenset({b"1", b"2"})
 _LONG_NAME: Final = b"L"
 _LONG_LINK: Final = b"K"
 _PAX_NEXT: Final = b"x"
@@ -64,11 +67,13 @@ class _Following:
     Attributes:
         name: its name, or None.
         nbytes: its length, or None.
+        link: what it links to, or None.
         sparse: whether it is a sparse file in one of GNU's pax forms.
     """
 
     name: str | None = None
     nbytes: int | None = None
+    link: str | None = None
     sparse: bool = False
 
 
@@ -139,6 +144,8 @@ class _Lister:
             sparse = kind == _SPARSE or following.sparse or self.shared.sparse
             if kind in _IGNORED or kind == _FOLDER:
                 nbytes = 0  # readers go to the next block, whatever the field says
+            if kind in _LINKS:
+                self._note_link(name, following.link or self.shared.link or _decode(header[_LINK]))
             self._list(name, kind, start, nbytes, sparse=sparse)
         self.position = start + -(-nbytes // _BLOCK_NBYTES) * _BLOCK_NBYTES
         return True
@@ -156,6 +163,10 @@ class _Lister:
         detail = "no tar header; the rest of the file is not listed"
         self.log.add("tar_header_damaged", detail, offset=self.position)
         return False
+
+    def _note_link(self, name: str, target: str) -> None:
+        if _UNSAFE.search(target):
+            self.log.add("tar_link_climbs", f"the link leads to {target[:80]!r}", record=name)
 
     def _list(self, name: str, kind: bytes, start: int, nbytes: int, *, sparse: bool) -> None:
         """Add an entry to the records, or say why it is none."""
@@ -230,7 +241,9 @@ class _Lister:
         text = self.source.read_at(start, max(0, min(nbytes, self.source.nbytes - start)))
         if kind == _LONG_NAME:
             self.following.name = _decode(text)
-        elif kind != _LONG_LINK:
+        elif kind == _LONG_LINK:
+            self.following.link = _decode(text)
+        else:
             self._take_pax(self.following if kind == _PAX_NEXT else self.shared, text, start)
 
     def _take_pax(self, target: _Following, text: bytes, start: int) -> None:
@@ -246,6 +259,8 @@ class _Lister:
             value = text[match.end() : stop - 1]
             if match[2] == b"path":
                 target.name = _decode(value)
+            elif match[2] == b"linkpath":
+                target.link = _decode(value)
             elif match[2] == b"size" and re.fullmatch(rb"[0-9]{1,19}", value):
                 target.nbytes = int(value)
             elif match[2].startswith(b"GNU.sparse."):

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from converter.inert.nodes import CallNode
 from converter.risk.facts import Origin
 from converter.risk.finding import Finding, Location, Reach, Severity, shortened
 from converter.risk.name_uses import NameJudge, NameUse, Standing
@@ -48,11 +49,12 @@ class PickleCase:
     def uses(self) -> tuple[NameUse, ...]:
         """Every use of a name that is not safe.
 
-        Where only another reader would take the bytes for a pickle, unknown names are no news.
+        Where only another reader would take the bytes for a pickle, names that are not called
+        are no news.
         """
         uses = NameJudge(self.facts, self.facts.survey).iter_uses()
         if self.facts.origin is Origin.ALTERNATIVE:
-            return tuple(use for use in uses if use.standing is Standing.DANGEROUS)
+            return tuple(use for use in uses if _is_news(use))
         return tuple(uses)
 
     @cached_property
@@ -94,6 +96,12 @@ class PickleCase:
             worst = max((SEVERITY_OF[uses[0].standing] for uses in groups.values()), key=_rank)
             text = f"and {left} names more"
             yield Finding(rule, worst, self.locate(), text, Reach.EXECUTABLE, count=left)
+
+
+def _is_news(use: NameUse) -> bool:
+    return use.standing is Standing.DANGEROUS or (
+        use.standing is Standing.UNKNOWN and isinstance(use.node, CallNode)
+    )
 
 
 def _rank(severity: Severity) -> int:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
+# A name looked up by a pickle of protocol 0: GLOBAL behind empty containers, or INST.
+_NAMED: Final = (
+    r"[(\]})l]{0,9}c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n"
+    r"|\([^i]{0,99}\ni[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n"
+)
 # PROTO, or a compressed stream.
 _BYTES: Final = re.compile(
-    rb"\x80[\x02-\x05]|\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ|PK\x03\x04", re.DOTALL
+    rb"\x80[\x02-\x05]|\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ|PK\x03\x04|"
+    + _NAMED.encode(),
+    re.DOTALL,
 )
 _TEXT: Final = re.compile(
-    "\x80[\x02-\x05]|\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|PK\x03\x04", re.DOTALL
+    "\x80[\x02-\x05]|\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|PK\x03\x04|" + _NAMED, re.DOTALL
 )
 # The same in base64.
 _BASE64: Final = re.compile(r"gA[I-X]|eJ|eNo|eAE|eF4|H4sI|QlpoOT|/Td6WFo|UEsDB")

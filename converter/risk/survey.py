@@ -52,7 +52,7 @@ class Blob:
 
     Attributes:
         value: the string.
-        holder: what holds it.
+        holder: what holds it; None for a root.
     """
 
     value: str | bytes
@@ -92,7 +92,11 @@ def survey_of(graph: Graph, is_blob: Callable[[str | bytes], object]) -> Survey:
     found = Survey()
     seen: set[int] = set()
     for root in roots_of(graph):
-        if type(root) not in ATOMS and id(root) not in seen:
+        kind = type(root)
+        if kind in _TEXTS:
+            if len(root) >= SHORTEST_BLOB and is_blob(root):  # type: ignore[arg-type]
+                found.blobs.append(Blob(root, None))  # type: ignore[arg-type]
+        elif kind not in ATOMS and id(root) not in seen:
             seen.add(id(root))
             _walk(root, seen, found, is_blob)
     return found

@@ -14,11 +14,17 @@ from converter.byteio.source import WindowSource
 from converter.containers.detection import Claim, detect
 from converter.containers.zip_archive import check_crc, read_zip
 from converter.containers.zip_structures import END
-from converter.errors import ContainerError, DepickleError
+from converter.errors import ContainerError, DepickleError, LimitError
 from converter.readers.zip_kinds import kind_of_zip
 from converter.risk.facts import ArchiveFacts, CodeText, Context, Origin
 from converter.risk.finding import Skipped
-from converter.risk.gathering.streams import STARTERS, take_legacy, take_rest, take_suspected
+from converter.risk.gathering.streams import (
+    STARTERS,
+    take_legacy,
+    take_rest,
+    take_stacked,
+    take_suspected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,10 +155,25 @@ def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
         if _is_plain(record) or not _taken(found, listed, record, inside):
             peeked += 1
             nbytes += record.nbytes
+    _take_directory(found, listed, place)
     if peeked:
         what = f"{peeked} records of {nbytes} bytes"
         reason = "they begin with nothing that is a pickle or an archive; the rest is not read"
         found.skipped.append(Skipped(what, reason, place.at(0)))
+
+
+def _take_directory(found: Collector, listed: _Listed, place: Place) -> None:
+    """Take pickles in what follows the last record of a zip: extra fields and comments."""
+    if listed.archive.kind != "zip":
+        return
+    stops = [
+        record.offset + record.stored_nbytes
+        for record in listed.archive.records
+        if record.offset is not None and record.stored_nbytes is not None
+    ]
+    if stops and max(stops) < listed.source.nbytes:
+        here = place.inside("directory", origin=Origin.HIDDEN, expected=False)
+        take_stacked(found, listed.source, here, max(stops))
 
 
 def _is_plain(record: Record) -> bool:
@@ -217,6 +238,8 @@ def _take_record(found: Collector, listed: _Listed, record: Record, place: Place
     if name.endswith(_CODE_ENDING):
         nbytes = min(data.nbytes, found.scan_limits.max_code_bytes)
         text = data.read_at(0, nbytes).decode("utf-8", "backslashreplace")
+        if nbytes < data.nbytes:
+            found.fail(_long_code(data, nbytes), place, nbytes)
         found.codes.append(CodeText(place.record or record.name, text, listed.kind))
     elif name.endswith(_NATIVE_ENDINGS) or _head_of(data, 4) == _ELF:
         found.codes.append(CodeText(place.record or record.name, "", listed.kind, native=True))
@@ -225,6 +248,10 @@ def _take_record(found: Collector, listed: _Listed, record: Record, place: Place
         return False
     _check_crc(found, record, place, listed.kind)
     return True
+
+
+def _long_code(data: ByteSource, allowed: int) -> LimitError:
+    return LimitError("max_code_bytes", allowed=allowed, found=data.nbytes, source=data.name)
 
 
 def _head_of(data: ByteSource, nbytes: int) -> bytes:

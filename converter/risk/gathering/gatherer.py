@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
+from converter.byteio.source import MemorySource
 from converter.containers.detection import Claim, Detection, detect
 from converter.errors import DepickleError, FormatError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
@@ -140,6 +141,7 @@ def _take_compressed(found: Collector, source: ByteSource, place: Place, claim: 
     try:
         unpacked = decompress(source, kind, found.limits)
     except FormatError:
+        _take_salvaged(found, source, place, kind)
         if claim.strong or kind == "lzma":
             raise
         raise unreadable(source, "unknown") from None
@@ -149,6 +151,16 @@ def _take_compressed(found: Collector, source: ByteSource, place: Place, claim: 
         found.note(Anomaly("compressed_trailing_bytes", detail, start), place, kind)
     with unpacked.data as data:
         found.enter(data, place.inside(kind, level=place.level + 1))
+
+
+def _take_salvaged(found: Collector, source: ByteSource, place: Place, kind: str) -> None:
+    """Take what stands before the damage: an unpickler has read it by then."""
+    from converter.byteio.decompressed import salvaged
+
+    data = salvaged(source, kind)
+    if data:
+        inside = place.inside(kind, level=place.level + 1, origin=Origin.ALTERNATIVE)
+        found.enter(MemorySource(data, source.name), inside._replace(expected=False))
 
 
 def _take_safetensors(found: Collector, source: ByteSource, _: Place) -> None:

@@ -64,7 +64,7 @@ def take_legacy(found: Collector, source: ByteSource, place: Place) -> None:
     if stop is None:
         found.fail(_cut(source, "not all of its storages"), place, position)
         hidden = place._replace(origin=Origin.HIDDEN, expected=False)
-        _take_stacked(found, source, hidden, position)
+        take_stacked(found, source, hidden, position)
     else:
         take_rest(found, source, place, stop)
 
@@ -137,10 +137,10 @@ def take_rest(found: Collector, source: ByteSource, place: Place, stop: int) -> 
     stacked = place._replace(
         origin=Origin.HIDDEN if place.origin is Origin.HIDDEN else Origin.STACKED
     )
-    _take_stacked(found, source, stacked, position)
+    take_stacked(found, source, stacked, position)
 
 
-def _take_stacked(found: Collector, source: ByteSource, place: Place, position: int) -> None:
+def take_stacked(found: Collector, source: ByteSource, place: Place, position: int) -> None:
     """Take the pickles from `position` on: right behind another, or behind PROTO anywhere."""
     following: int | None = position
     last = position + _MAX_SEARCHED_NBYTES
@@ -213,10 +213,12 @@ def says_something(graph: Graph) -> bool:
         return bool(names or graph.extensions or graph.calls)
     called = {id(call.func) for call in graph.calls}
     return any(
-        id(node) in called
-        or danger_of(node.module, node.name) is not None
+        danger_of(node.module, node.name) is not None
         or safe_name(node.module, node.name) is not None
         for node in names
+    ) or any(
+        id(node) in called and node.module.isprintable() and node.name.isprintable()
+        for node in graph.globals
     )
 
 

@@ -17,6 +17,7 @@ ID: Final = "tar-entry"
 WEIGHTS: Final = {
     "tar_duplicate_name": Weight(Severity.SUSPICIOUS, "two entries have one name", Reach.LATENT),
     "tar_unsafe_name": Weight(Severity.SUSPICIOUS, "a name climbs or is absolute", Reach.LATENT),
+    "tar_link_climbs": Weight(Severity.SUSPICIOUS, "a link leads outside", Reach.LATENT),
     "tar_header_damaged": Weight(
         Severity.SUSPICIOUS, "what follows a damaged header is not listed", Reach.LATENT
     ),

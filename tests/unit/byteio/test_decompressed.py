@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter.byteio.decompressed import KINDS, decompress
+from converter.byteio.decompressed import KINDS, decompress, salvaged
 from converter.byteio.local import FileSource
 from converter.byteio.source import MemorySource
 from converter.errors import ContainerError, LimitError, SourceError
@@ -120,3 +120,20 @@ def test_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", fail)
     with pytest.raises(SourceError, match="cannot unpack to a temporary file: a!gzip"):
         unpack(gzip.compress(LARGE), "gzip")
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_what_stands_before_the_damage_is_salvaged(kind: str) -> None:
+    packed = PACKERS[kind](SMALL)
+    for damaged in (packed[:-1], packed[:-1] + bytes([packed[-1] ^ 0xFF])):
+        found = salvaged(MemorySource(damaged, "x"), kind)
+        assert SMALL.startswith(found)
+    assert salvaged(MemorySource(packed, "x"), kind) == SMALL
+    assert salvaged(MemorySource(b"no stream", "x"), kind) == b""
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_little_is_salvaged_of_much(kind: str) -> None:
+    found = salvaged(MemorySource(PACKERS[kind](bytes(1 << 23)), "x"), kind)
+    assert found == bytes(len(found))
+    assert len(found) <= 1 << 20

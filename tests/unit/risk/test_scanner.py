@@ -11,6 +11,7 @@ import pytest
 from converter.byteio.local import FileSource
 from converter.byteio.source import MemorySource
 from converter.risk import scanner
+from converter.risk.scan_limits import ScanLimits
 from converter.risk.scanner import iter_files, scan_file, scan_paths, scan_source
 from corpus.hostile_writer import CALM, EVIL
 from tests.support.pickles import torch_zip
@@ -140,3 +141,17 @@ def test_a_record_that_cannot_be_unpacked_hides_none_that_follow() -> None:
     report = scan_source(MemorySource(ZipBuilder(members).build(), "a.pt"))
     assert report.verdict == "dangerous"
     assert [str(one.location.record) for one in report.could_not_tell] == ["r/a.txt"]
+
+
+def test_code_that_is_too_long_to_read_is_not_called_safe() -> None:
+    members = [
+        Member("r/data.pkl", CALM),
+        Member("r/code/__torch__.py", b"# long\n" * 100),
+        Member("r/constants.pkl", CALM),
+        Member("r/version", b"3\n"),
+    ]
+    source = MemorySource(ZipBuilder(members).build(), "a.pt")
+    assert scan_source(source).verdict == "safe"
+    report = scan_source(source, scan_limits=ScanLimits(max_code_bytes=50))
+    assert report.verdict == "unreadable"
+    assert report.could_not_tell[0].limit == "max_code_bytes"

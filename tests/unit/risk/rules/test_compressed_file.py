@@ -22,4 +22,12 @@ def test_every_compression() -> None:
 
 
 def test_a_damaged_one_is_unreadable() -> None:
-    assert scanned(gzip.compress(EVIL)[:-9]).verdict == "unreadable"
+    assert scanned(gzip.compress(CALM)[:-9]).verdict == "unreadable"
+
+
+def test_what_runs_before_the_damage_is_judged() -> None:
+    for packed in (gzip.compress(EVIL), zlib.compress(EVIL)):
+        for damaged in (packed[:-1], packed[:-4] + bytes(4)):
+            report = scanned(damaged)
+            assert report.verdict == "dangerous"
+            assert report.could_not_tell

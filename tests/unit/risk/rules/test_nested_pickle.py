@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import zlib
 
+import pytest
+
+from corpus.hostile_evasions import EVASIONS
 from corpus.hostile_writer import (
     EMPTY_DICT,
     EVIL,
@@ -61,3 +64,13 @@ def test_torch_loads_what_it_is_given() -> None:
     assert scanned(PROTO2 + call(load, blob(EVIL)) + STOP).verdict == "dangerous"
     computed = call(load, call(named("builtins", "bytes")))
     assert severities(RULE, PROTO2 + computed + STOP) == ["dangerous"]
+
+
+@pytest.mark.parametrize("name", ["root", "protocol_0"])
+def test_where_nothing_marks_it(name: str) -> None:
+    assert severities(RULE, EVASIONS[f"nested-pickle/38_{name}.pkl"].make()) == ["suspicious"]
+
+
+@pytest.mark.parametrize("words", ["class\nof\n", "count\n3\n", "(a list)\nitems\nmore\n"])
+def test_lines_of_text_are_no_pickle(words: str) -> None:
+    assert scanned(value(text(words))).verdict == "safe"

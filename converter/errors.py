@@ -153,3 +153,16 @@ class PlanError(DepickleError):
 
 class SinkError(DepickleError):
     """The output cannot be written."""
+
+
+def without_frames(error: BaseException) -> None:
+    """Have an error that is kept, and those behind it, forget the frames they passed.
+
+    Frames hold whatever was being read, which holds the error: together they would stay in memory.
+    """
+    pending: list[BaseException | None] = [error]
+    while pending:
+        one = pending.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            pending += [one.__cause__, one.__context__]

@@ -9,7 +9,7 @@ from converter.anomaly import Anomaly
 from converter.byteio.local import FileSource
 from converter.checkpoint.canonical import Note
 from converter.containers.detection import Detection, detect
-from converter.errors import UnsupportedError
+from converter.errors import UnsupportedError, without_frames
 from converter.garbage import collector_paused
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.readers.diagnosis import (
@@ -95,6 +95,8 @@ def read_source(source: ByteSource, limits: Limits) -> Opened:
     opened = _read(source, limits, compressed=False)
     note_name(opened, source.name)
     note_text_ids(opened)
+    if opened.error is not None:
+        without_frames(opened.error)
     return opened
 
 

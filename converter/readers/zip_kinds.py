@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from converter.containers.zip_archive import read_zip
 from converter.containers.zip_end import find_end_record
-from converter.errors import ContainerError, FormatError, TensorError, UnsupportedError
+from converter.errors import (
+    ContainerError,
+    FormatError,
+    TensorError,
+    UnsupportedError,
+    without_frames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +78,12 @@ def read_zip_kind(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Open
     encrypted = [item for item in archive.anomalies if item.code == "zip_encrypted"]
     try:
         opened = kind_of_zip(archive).read(source, archive, limits, blobs)
-    except FormatError:
+    except FormatError as error:
         if not encrypted:
             raise
         from converter.checkpoint.canonical import Opened
 
+        without_frames(error)  # the record keeps it
         opened = Opened(source, "zip", anomalies=list(archive.anomalies))
     if encrypted:
         opened.error = UnsupportedError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
@@ -31,6 +32,8 @@ _TEXT_SUFFIXES: Final = (
     *(".json", ".jsonl", ".txt", ".md", ".rst", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".csv"),
     *(".tsv", ".py", ".sh", ".html", ".xml", ".log", ".model_card", ".gitattributes", ".license"),
 )
+# Without an ending: DeepSpeed writes the name of the newest folder into it.
+_TEXT_NAMES: Final = frozenset({"latest", "license", "readme"})
 _SAFETENSORS_HEAD: Final = re.compile(rb".{4}\0{4}\{[\"} ]", re.DOTALL)
 
 
@@ -116,12 +119,17 @@ def _refuse(found: Collector, source: ByteSource, place: Place, kind: str) -> No
     from converter.readers.diagnosis import unreadable
 
     error = unreadable(source, kind)
-    if error.code == "text_file" and source.name.lower().endswith(_TEXT_SUFFIXES):
+    if error.code == "text_file" and _promises_text(source.name):
         reason = "text, as its name says, and no pickle"
         found.skipped.append(Skipped("the whole file", reason, place.at(0)))
         found.archives.append(ArchiveFacts(place.record, "text", place.level))
         return
     raise error
+
+
+def _promises_text(name: str) -> bool:
+    lowered = PurePath(name).name.lower()
+    return lowered.endswith(_TEXT_SUFFIXES) or lowered in _TEXT_NAMES
 
 
 def _is_no_pickle(found: Collector, before: int) -> bool:

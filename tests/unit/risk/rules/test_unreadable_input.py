@@ -31,3 +31,9 @@ def test_it_is_told(data: bytes) -> None:
 def test_texts_beside_checkpoints_are_what_they_say() -> None:
     assert scanned(b'{"a": 1}', "config.json").verdict == "safe"
     assert scanned(b'{"a": 1}', "config.pt").verdict == "unreadable"
+
+
+def test_the_file_by_which_deepspeed_names_its_folder_is_text() -> None:
+    assert scanned(b"global_step10", "run/latest").verdict == "safe"
+    assert scanned(b"global_step10", "run/latest.pt").verdict == "unreadable"
+    assert scanned(b"\x80\x02cos\nsystem\n)R.", "run/latest").verdict == "dangerous"

@@ -16,9 +16,12 @@ from typing import Final
 
 import torch
 
+from corpus.archive_recipes import ARCHIVES
+from corpus.broken_folder_recipes import BROKEN_FOLDERS
 from corpus.broken_recipes import BROKEN
 from corpus.checkpoint_recipes import CHECKPOINTS
 from corpus.container_recipes import CONTAINERS
+from corpus.folder_recipes import FOLDERS
 from corpus.hostile_recipes import HOSTILE
 from corpus.manifest import (
     MANIFEST,
@@ -33,7 +36,10 @@ HERE: Final = Path(__file__).parent
 RECIPES: Final[dict[str, Recipe]] = {
     **CHECKPOINTS,
     **CONTAINERS,
+    **ARCHIVES,
+    **FOLDERS,
     **BROKEN,
+    **BROKEN_FOLDERS,
     **HOSTILE,
 }
 """Path below the corpus → how that file is made."""

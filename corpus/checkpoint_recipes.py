@@ -113,7 +113,7 @@ def training_run(path: Path) -> Contents:
         torch.nn.Linear(4 * 36, 10),
     )
     weights = filled_module(model).state_dict()
-    optimizer = _adamw(model)
+    optimizer = adamw(model)
     rng = torch.Generator().manual_seed(2017).get_state()
     torch.save(
         {
@@ -128,14 +128,14 @@ def training_run(path: Path) -> Contents:
         },
         path,
     )
-    return {"model": weights, "optimizer": _flat(optimizer), "rng": {"torch": rng}}
+    return {"model": weights, "optimizer": flat(optimizer), "rng": {"torch": rng}}
 
 
 def optimizer(path: Path) -> Contents:
     """Write the state_dict of an optimizer by itself."""
-    saved = _adamw(torch.nn.Linear(2, 2))
+    saved = adamw(torch.nn.Linear(2, 2))
     torch.save(saved, path)
-    return {"optimizer": _flat(saved)}
+    return {"optimizer": flat(saved)}
 
 
 def multi_model(path: Path) -> Contents:
@@ -146,6 +146,38 @@ def multi_model(path: Path) -> Contents:
     }
     torch.save(parts, path)
     return parts
+
+
+def whole_models(path: Path) -> Contents:
+    """Write two models as objects, of torch's classes."""
+    parts = {
+        "encoder": filled_module(torch.nn.Linear(2, 3)),
+        "decoder": filled_module(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh())),
+    }
+    torch.save(parts, path)
+    return {name: model.state_dict() for name, model in parts.items()}
+
+
+def listed(path: Path) -> Contents:
+    """Write a list of tensors, and a tuple of them inside."""
+    tensors = [made(2, number=number) for number in range(3)]
+    torch.save([tensors[0], (tensors[1], tensors[2])], path)
+    return {"items": {"0": tensors[0], "1.0": tensors[1], "1.1": tensors[2]}}
+
+
+def scheduler(path: Path) -> Contents:
+    """Write the state_dict of a learning rate scheduler by itself."""
+    optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+    torch.save(torch.optim.lr_scheduler.StepLR(optimizer, 2).state_dict(), path)
+    return {}
+
+
+def optimizer_object(path: Path) -> Contents:
+    """Write an optimizer as an object, as old training loops did."""
+    model = filled_module(torch.nn.Linear(2, 2))
+    torch.save(torch.optim.SGD(model.parameters(), lr=0.1), path)
+    parameters = enumerate(model.parameters())
+    return {"optimizer": {f"param_groups.0.params.{n}": tensor for n, tensor in parameters}}
 
 
 def nested(path: Path) -> Contents:
@@ -286,7 +318,7 @@ def misnamed(path: Path) -> Contents:
     return {"model": tensors}
 
 
-def _adamw(model: torch.nn.Module) -> dict[str, Any]:
+def adamw(model: torch.nn.Module) -> dict[str, Any]:
     """Return the state_dict of an AdamW that has made three steps."""
     saved: dict[str, Any] = torch.optim.AdamW(model.parameters(), lr=1e-3).state_dict()
     saved["state"] = {
@@ -300,7 +332,7 @@ def _adamw(model: torch.nn.Module) -> dict[str, Any]:
     return saved
 
 
-def _flat(saved: dict[str, Any]) -> dict[str, torch.Tensor]:
+def flat(saved: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Return the tensors of an optimizer under the names of their paths."""
     return {
         f"state.{number}.{name}": tensor
@@ -404,6 +436,34 @@ CHECKPOINTS: Final[dict[str, Recipe]] = {
         verdict="safe",
         container="zip",
         style="multi_model",
+    ),
+    "multi_model/modules.pt": Recipe(
+        write=whole_models,
+        shows="Two whole modules in one file.",
+        verdict="safe",
+        container="zip",
+        style="multi_model",
+    ),
+    "scheduler/step.pt": Recipe(
+        write=scheduler,
+        shows="The state_dict of a scheduler by itself.",
+        verdict="safe",
+        container="zip",
+        style="scheduler",
+    ),
+    "optimizer/object.pt": Recipe(
+        write=optimizer_object,
+        shows="An optimizer as an object.",
+        verdict="safe",
+        container="zip",
+        style="object",
+    ),
+    "nested/list.pt": Recipe(
+        write=listed,
+        shows="A list of tensors, some of them in a tuple.",
+        verdict="safe",
+        container="zip",
+        style="nested",
     ),
     "nested/tree.pt": Recipe(
         write=nested,

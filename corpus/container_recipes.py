@@ -16,6 +16,7 @@ import torch
 
 from corpus.live_values import filled_module, made, save_legacy
 from corpus.recipe import Recipe
+from tests.support.distributed_folders import AnonymousWriter
 from tests.support.pickles import text
 from tests.support.small_files import NUMBERS, joblib_file, tar_file
 from tests.support.small_files import pickle_file as pickled_tensor
@@ -78,14 +79,14 @@ def big_endian_zip(path: Path) -> Contents:
         key = f"data/{number}"
         elements = np.frombuffer(records[key], f"<u{width}")
         records[key] = elements.astype(f">u{width}").tobytes()
-    _write_zip(path, records)
+    write_zip(path, records)
     return {"model": tensors}
 
 
 def repacked_zip(path: Path) -> Contents:
     """Write a checkpoint that somebody unpacked and packed again, with compression."""
     tensors = {"w": made(16, 16), "zeros": torch.zeros(64)}
-    _write_zip(path, _records(tensors), compressed=True)
+    write_zip(path, _records(tensors), compressed=True)
     return {"model": tensors}
 
 
@@ -151,10 +152,10 @@ def torchscript(path: Path) -> Contents:
     model = filled_module(torch.nn.Sequential(torch.nn.PReLU(3), torch.nn.Tanh()))
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(model), buffer)
-    records = _unpacked(buffer.getvalue())
+    records = unpacked(buffer.getvalue())
     left_out = (".debug_pkl", "serialization_id")
     kept = {name: data for name, data in records.items() if not name.endswith(left_out)}
-    _write_zip(path, kept)
+    write_zip(path, kept)
     return {"model": model.state_dict()}
 
 
@@ -182,14 +183,8 @@ def distributed_checkpoint(path: Path) -> Contents:
     """Write a folder of torch.distributed.checkpoint, of one rank."""
     from torch.distributed import checkpoint
 
-    class Writer(checkpoint.FileSystemWriter):  # type: ignore[misc]  # torch has no types here
-        """Leaves out the random id of the save."""
-
-        def storage_meta(self) -> None:
-            return None
-
     tensors = {"model.weight": made(3, 4), "model.bias": made(4, number=9)}
-    checkpoint.save(dict(tensors), storage_writer=Writer(path), no_dist=True)
+    checkpoint.save(dict(tensors), storage_writer=AnonymousWriter(path), no_dist=True)
     return {"model": tensors}
 
 
@@ -197,15 +192,18 @@ def _records(value: object) -> dict[str, bytes]:
     """Return the records of a torch.save file."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
-    return _unpacked(buffer.getvalue())
+    return unpacked(buffer.getvalue())
 
 
-def _unpacked(data: bytes) -> dict[str, bytes]:
+def unpacked(data: bytes) -> dict[str, bytes]:
+    """Return the records of an archive, without the root of their names."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
 
 
-def _write_zip(path: Path, records: dict[str, bytes], *, compressed: bool = False) -> None:
+def write_zip(
+    path: Path | io.BytesIO, records: dict[str, bytes], *, compressed: bool = False
+) -> None:
     """Write records below ``archive/``, as any zip program would, all of the same date."""
     method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w") as archive:

@@ -275,6 +275,23 @@ def label_of(key: Value) -> str:
     return type(key).__name__
 
 
+def kind_of(value: Value) -> str:
+    """Return the name of a value's type, for people."""
+    if isinstance(value, (SequenceValue, MappingValue, PlainValue)):
+        return value.kind
+    if isinstance(value, InertValue):
+        return value.class_name
+    if isinstance(value, (TensorRef, CompositeTensor)):
+        return "tensor"
+    if isinstance(value, GlobalValue):
+        return "name"
+    if isinstance(value, ArrayValue):
+        return "numpy scalar" if value.scalar else value.class_name
+    if type(value) is ByteString:
+        return "Python 2 str"
+    return type(value).__name__
+
+
 def _is_slots_state(state: Value) -> bool:
     """Return whether a state is (attributes or None, slots): its parts are followed by name."""
     return (

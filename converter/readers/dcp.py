@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
 from converter.checkpoint.tensor import TensorRef
-from converter.checkpoint.values import CompositeTensor, MappingValue
+from converter.checkpoint.values import CompositeTensor, MappingValue, kind_of
 from converter.errors import ContainerError, TensorError, UnsupportedError
 from converter.readers.assembling import Chunk, assemble
 from converter.readers.bare_pickle import read_bare_pickle
@@ -92,7 +92,7 @@ class _DcpReader:
             if isinstance(found, CompositeTensor) and len(entry.chunks) == 1:
                 return found
             if not isinstance(found, TensorRef) or found.shape != sizes:
-                shape = list(found.shape) if isinstance(found, TensorRef) else type(found).__name__
+                shape = list(found.shape) if isinstance(found, TensorRef) else kind_of(found)
                 raise TensorError(
                     "chunk is not what the metadata says",
                     source=self._parts.source.name,

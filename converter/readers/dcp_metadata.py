@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.anomaly import Anomaly
-from converter.checkpoint.values import InertValue, MappingValue, PlainValue, SequenceValue, as_text
+from converter.checkpoint.values import (
+    InertValue,
+    MappingValue,
+    PlainValue,
+    SequenceValue,
+    as_text,
+    kind_of,
+)
 from converter.dtypes import BY_NAME
 from converter.errors import ContainerError, UnsupportedError
 
@@ -93,14 +100,13 @@ def metadata_of(root: Value, source: str) -> DcpMetadata:
         UnsupportedError: a tensor is of a dtype that no tensor can have.
     """
     if not isinstance(root, InertValue) or root.class_name != _METADATA_CLASS:
-        found = root.class_name if isinstance(root, InertValue) else type(root).__name__
-        _refuse(source, "the file itself", _METADATA_CLASS, found)
+        _refuse(source, "the file itself", _METADATA_CLASS, kind_of(root))
     version = root.attribute("version")
     metadata = DcpMetadata(as_text(version))
     for key, item in _mapping(root.attribute("state_dict_metadata"), source, "state_dict_metadata"):
         name = as_text(key)
         if name is None:
-            _refuse(source, "state_dict_metadata", "texts as keys", type(key).__name__)
+            _refuse(source, "state_dict_metadata", "texts as keys", kind_of(key))
         metadata.entries[name] = _entry(item, source, name)
     for key, item in _mapping(root.attribute("storage_data"), source, "storage_data"):
         _add_place(metadata, key, item, source)
@@ -127,14 +133,14 @@ def _refuse(source: str, what: str, expected: str, found: str) -> NoReturn:
 
 def _mapping(value: Value, source: str, what: str) -> list[tuple[Value, Value]]:
     if not isinstance(value, MappingValue):
-        _refuse(source, what, "a dict", type(value).__name__)
+        _refuse(source, what, "a dict", kind_of(value))
     return value.entries
 
 
 def _entry(value: Value, source: str, name: str) -> TensorEntry | None:
     """Return what is known of a tensor; None for a value of another kind."""
     if not isinstance(value, InertValue):
-        _refuse(source, name, "the description of a value", type(value).__name__)
+        _refuse(source, name, "the description of a value", kind_of(value))
     if value.class_name == _BYTES_CLASS:
         return None
     shape = _sizes(value.attribute("size"))
@@ -163,7 +169,7 @@ def _dtype(properties: Value, source: str, name: str) -> DType:
             if isinstance(state, SequenceValue) and state.items and found is None:
                 found = state.items[0]
     if not isinstance(found, PlainValue) or found.kind != "torch.dtype":
-        _refuse(source, name, "the dtype of a tensor", type(found).__name__)
+        _refuse(source, name, "the dtype of a tensor", kind_of(found))
     dtype = BY_NAME.get(str(found.fields[0]))
     if dtype is None:
         raise UnsupportedError(
@@ -191,13 +197,13 @@ def _add_place(metadata: DcpMetadata, key: Value, value: Value, source: str) -> 
     """Keep where an item lies."""
     name = as_text(key.attribute("fqn")) if isinstance(key, InertValue) else None
     if name is None or not isinstance(key, InertValue):
-        _refuse(source, "storage_data", "keys that name a value", type(key).__name__)
+        _refuse(source, "storage_data", "keys that name a value", kind_of(key))
     offset = key.attribute("offset")
     start = None if offset is None else _sizes(offset)
     if offset is not None and start is None:
-        _refuse(source, name, "the offset of a chunk", type(offset).__name__)
+        _refuse(source, name, "the offset of a chunk", kind_of(offset))
     if not isinstance(value, InertValue):
-        _refuse(source, name, "the place of an item", type(value).__name__)
+        _refuse(source, name, "the place of an item", kind_of(value))
     file = as_text(value.attribute("relative_path"))
     position, nbytes = value.attribute("offset"), value.attribute("length")
     if file is None or type(position) is not int or type(nbytes) is not int:

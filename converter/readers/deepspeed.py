@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from converter.checkpoint.values import MappingValue, as_text
+from converter.checkpoint.values import MappingValue, as_text, kind_of
 from converter.errors import ContainerError, UnsupportedError
 from converter.readers.deepspeed_weights import RankStates, ZeroWeights
 from converter.readers.flattening import TensorMap
@@ -134,7 +134,7 @@ def _mapping(parts: FolderParts, name: str) -> MappingValue:
             "file of a DeepSpeed folder holds no dict",
             source=f"{parts.source.name}/{name}",
             expected="what DeepSpeed's save_checkpoint writes",
-            found=type(root).__name__,
+            found=kind_of(root),
         )
     return root
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.tensor import TensorRef
-from converter.checkpoint.values import InertValue, MappingValue, SequenceValue, as_text
+from converter.checkpoint.values import InertValue, MappingValue, SequenceValue, as_text, kind_of
 from converter.errors import ContainerError, TensorError, UnsupportedError
 from converter.readers.assembling import cut_flat, slice_flat
 
@@ -71,7 +71,7 @@ class RankStates:
                 "optimizer states of DeepSpeed without weights",
                 source=self.file,
                 expected=f"a list of tensors {key}",
-                found=type(value).__name__,
+                found=kind_of(value),
             )
         for item in found:
             _check_flat(item, f"{self.file}!{key}")
@@ -152,7 +152,7 @@ class ZeroWeights:
                     "model states of DeepSpeed without shapes",
                     source=self._parts.source.name,
                     expected=f"dicts of sizes {what}",
-                    found=type(value).__name__,
+                    found=kind_of(value),
                 )
             found[name] = shape
         return found

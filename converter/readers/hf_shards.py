@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.tensor import TensorRef
-from converter.checkpoint.values import CompositeTensor, MappingValue, as_text
+from converter.checkpoint.values import CompositeTensor, MappingValue, as_text, kind_of
 from converter.errors import ContainerError, LimitError, TensorError
 from converter.readers.folder_parts import value_of_json
 from converter.readers.record_values import listed
@@ -96,7 +96,7 @@ def _tensors_of(parts: FolderParts, file: str) -> dict[str, Value]:
             "file of a model holds no state_dict",
             source=f"{parts.source.name}/{file}",
             expected="a dict of tensors",
-            found=type(root).__name__,
+            found=kind_of(root),
         )
     found = {}
     for key, value in root.entries:

@@ -18,8 +18,9 @@ from converter.checkpoint.values import (
     Value,
     children,
     is_atom,
+    kind_of,
 )
-from converter.inert.nodes import ByteString, GlobalNode
+from converter.inert.nodes import GlobalNode
 from converter.readers.class_sources import class_sources
 from converter.reporting.advice import advice_on
 from converter.reporting.documents import (
@@ -208,21 +209,6 @@ def _followed(value: Value) -> list[tuple[str, Value]]:
     if isinstance(value, (SequenceValue, MappingValue, InertValue)):
         return [(label, child) for label, child in children(value) if label != "(attributes)"]
     return []
-
-
-def kind_of(value: Value) -> str:
-    """Return the name of a value's type, for people."""
-    if isinstance(value, (SequenceValue, MappingValue, PlainValue)):
-        return value.kind
-    if isinstance(value, InertValue):
-        return value.class_name
-    if isinstance(value, GlobalValue):
-        return "name"
-    if isinstance(value, ArrayValue):
-        return "numpy scalar" if value.scalar else value.class_name
-    if type(value) is ByteString:
-        return "Python 2 str"
-    return type(value).__name__
 
 
 def text_of(value: Value) -> str:

@@ -9,15 +9,21 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 
+from converter.byteio.folder import FolderSource
+from converter.byteio.local import FileSource
+from converter.containers.zip_archive import read_zip
 from converter.conversion import convert_checkpoint
 from converter.errors import FormatError
 from converter.limits import DEFAULT_LIMITS
+from converter.readers.folders import FOLDER_KINDS, kind_of_folder
 from converter.readers.opening import open_checkpoint
+from converter.readers.zip_kinds import ZIP_KINDS, kind_of_zip
 from converter.writing.gather import TensorBytes
 from corpus.manifest import (
     MANIFEST,
@@ -83,6 +89,39 @@ def test_every_file_is_listed_and_every_listed_file_is_there() -> None:
     listed = [name for entry in WRITTEN.entries for name in entry.files]
     assert len(listed) == len(set(listed))
     assert sorted([*listed, MANIFEST]) == sorted(iter_made(CORPUS))
+
+
+STYLES = {
+    *("state_dict", "module", "bundle", "multi_model", "nested"),
+    *("optimizer", "scheduler", "tensor", "values", "object"),
+}
+FILES = {"zip", "legacy", "tar", "pickle", "safetensors", "npy", "npz"}
+
+
+def test_every_style_and_every_kind_of_file_is_there() -> None:
+    assert {entry.style for entry in READABLE} == STYLES
+    folders = {entry.container for entry in READABLE if (CORPUS / entry.path).is_dir()}
+    assert {entry.container for entry in READABLE} == FILES | folders
+
+
+def test_every_kind_of_folder_is_there() -> None:
+    kinds = set()
+    for entry in WRITTEN.entries:
+        if (CORPUS / entry.path).is_dir():
+            with FolderSource(CORPUS / entry.path) as source:
+                kinds.add(kind_of_folder(source.list_names("", DEFAULT_LIMITS)).name)
+    assert kinds == {kind.name for kind in FOLDER_KINDS}
+
+
+def test_every_kind_of_zip_archive_is_there() -> None:
+    kinds = set()
+    for entry in WRITTEN.entries:
+        if (CORPUS / entry.path).is_file() and not entry.path.startswith("hostile/"):
+            with FileSource(CORPUS / entry.path) as source:
+                if source.read_at(0, min(2, source.nbytes)) == b"PK":
+                    with suppress(FormatError):
+                        kinds.add(kind_of_zip(read_zip(source)).name)
+    assert kinds == {kind.name for kind in ZIP_KINDS}
 
 
 @pytest.mark.parametrize("entry", WRITTEN.entries, ids=by_path)

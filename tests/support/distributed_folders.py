@@ -30,6 +30,14 @@ class Sharded:
     placements: tuple[Any, ...]
 
 
+class AnonymousWriter(FileSystemWriter):
+    """Writes as its base does, less the place and the random identity of the save."""
+
+    def storage_meta(self) -> None:
+        """Return nothing."""
+        return
+
+
 def save_distributed(
     folder: Path,
     tree: Any,  # noqa: ANN401 - nested dicts and lists
@@ -37,6 +45,7 @@ def save_distributed(
     *,
     flatten: bool = True,
     hugging_face: bool = False,
+    writer_type: type[FileSystemWriter] = FileSystemWriter,
     **options: Any,  # noqa: ANN401 - those of FileSystemWriter
 ) -> None:
     """Save a tree whose `Sharded` leaves are divided among the ranks of a mesh."""
@@ -51,7 +60,7 @@ def save_distributed(
             writer = (
                 HuggingFaceStorageWriter(str(folder), save_distributed=True)
                 if hugging_face
-                else FileSystemWriter(folder, sync_files=False, **options)
+                else writer_type(folder, sync_files=False, **options)
             )
             writer.set_up_storage_writer(rank == 0)
             ranks.append((planner, writer, writer.prepare_local_plan(planner.create_local_plan())))

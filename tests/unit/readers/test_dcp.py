@@ -214,7 +214,7 @@ def odd_dtype(draft: Draft) -> None:
         (lose_place, TensorError, r"without a place: .*w: expected .* chunk at \[0, 2\]"),
         (lose_value_place, TensorError, "without a place: .*epoch"),
         (other_dtype, TensorError, "chunk of another dtype: .* expected float32, found float64"),
-        (no_tensor, TensorError, "found SequenceValue"),
+        (no_tensor, TensorError, "found list"),
         (beyond_the_file, ContainerError, "item outside its file"),
         (before_the_file, ContainerError, "item outside its file"),
         (absent_files, ContainerError, "2 missing: __2_0.distcp, __1_0.distcp"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
@@ -128,7 +127,7 @@ def _refuse(found: Collector, source: ByteSource, place: Place, kind: str) -> No
 
 
 def _promises_text(name: str) -> bool:
-    lowered = PurePath(name).name.lower()
+    lowered = name.lower().replace("\\", "/").rpartition("/")[2]
     return lowered.endswith(_TEXT_SUFFIXES) or lowered in _TEXT_NAMES
 
 

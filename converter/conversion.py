@@ -19,15 +19,9 @@ from converter.garbage import collector_paused
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.progress import SilentProgress
 from converter.readers.opening import open_checkpoint
-from converter.reporting.documents import (
-    ConversionReport,
-    LeftOut,
-    OutputFile,
-    VerificationReport,
-    observation,
-)
+from converter.reporting.conversion_reports import conversion_report
+from converter.reporting.documents import ConversionReport, VerificationReport
 from converter.reporting.fingerprints import fingerprint_lines_of
-from converter.reporting.inspection import component_line, note_lines, source_facts
 from converter.reporting.verification import oracle_text, verification_report
 from converter.risk.opened import judge_opened
 from converter.risk.policy import DEFAULT_POLICY, Policy
@@ -121,7 +115,8 @@ def convert_checkpoint(
                 limits=settings.limits,
                 check=gate.check,
             )
-        report = _report(checkpoint, plan, target, gate.verification)
+        paths = output_paths(plan, target).values()
+        report = conversion_report(checkpoint, plan, paths, gate.verification, settings.limits)
     finally:
         checkpoint.close()
     if settings.fingerprint and report.outputs:
@@ -162,7 +157,7 @@ def planned(
     plan = plan_output(checkpoint, options, limits, file_name=file_name)
     if options.plain:
         return plan
-    return attach_document(plan, document_text(checkpoint, plan), limits)
+    return attach_document(plan, document_text(checkpoint, plan, limits), limits)
 
 
 @collector_paused()
@@ -350,51 +345,3 @@ class _Gate:
         self._checkpoint.source.check_unchanged()
         if self.verification is not None and not self.verification.identical:
             raise _DiffersError
-
-
-def _report(
-    checkpoint: Checkpoint,
-    plan: OutputPlan,
-    target: Path,
-    verification: VerificationReport | None,
-) -> ConversionReport:
-    entries = [entry for file in plan.files for entry in file.entries]
-    return ConversionReport(
-        source=source_facts(checkpoint.opened),
-        style=checkpoint.style,
-        layout=checkpoint.layout,
-        components=[component_line(component) for component in checkpoint.components],
-        outputs=[] if verification and not verification.identical else _outputs(plan, target),
-        tensors=len(entries),
-        nbytes=sum(entry.nbytes for entry in entries),
-        aliases=_aliases(plan),
-        renamed={change.name: change.source_name for change in plan.renamed},
-        encodings={e.name: e.encoding for e in entries if e.encoding is not None},
-        left_out=_left_out(checkpoint, plan),
-        notes=note_lines(checkpoint.notes),
-        anomalies=[observation(anomaly) for anomaly in checkpoint.opened.anomalies],
-        verification=verification,
-    )
-
-
-def _outputs(plan: OutputPlan, target: Path) -> list[OutputFile]:
-    return [
-        OutputFile(path=str(path), nbytes=file.nbytes, tensors=len(file.entries))
-        for file, path in zip(plan.files, output_paths(plan, target).values(), strict=True)
-    ]
-
-
-def _left_out(checkpoint: Checkpoint, plan: OutputPlan) -> list[LeftOut]:
-    """Return what is not written: by choice, or because no ``state_dict()`` would name it."""
-    found = [LeftOut(name=item.source_name, reason=item.reason) for item in plan.left_out]
-    for component in checkpoint.components:
-        if component.module is not None:
-            found += [
-                LeftOut(name=checkpoint.full_name(component, item.path), reason=item.reason)
-                for item in component.module.left_out
-            ]
-    return found
-
-
-def _aliases(plan: OutputPlan) -> dict[str, str]:
-    return {name: kept for file in plan.files for name, kept in file.aliases.items()}

@@ -49,6 +49,8 @@ class Limits:
             safetensors file holds 100,000,000 bytes.
         max_embedded_document_bytes: the document inside a safetensors header; a larger one goes
             to a sidecar file, so that readers of the header stay quick.
+        max_embedded_storage_bytes: bytes of tensors without a name that a document keeps itself:
+            the caches of a model, read whole; 4096 positions of 64 channels take 1 MB.
         max_document_bytes: the document of a converted checkpoint, wherever it stands; one of a
             vocabulary of a million entries has about 50 MB.
         max_folder_files: files that the document of a folder may name, all held open.
@@ -83,6 +85,7 @@ class Limits:
     max_shared_values: int = 500_000
     max_names_chars: int = 1 << 28
     max_embedded_document_bytes: int = 1 << 20
+    max_embedded_storage_bytes: int = 1 << 24
     max_document_bytes: int = 1 << 29
     max_folder_files: int = 512
     copy_chunk_bytes: int = 1 << 23

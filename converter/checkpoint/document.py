@@ -8,6 +8,7 @@ import msgspec
 
 from converter.checkpoint.document_encoding import DocumentEncoder
 from converter.checkpoint.document_types import SCHEMA_ID, CheckpointDocument, OutputTensor
+from converter.checkpoint.embedding import embedded_storages
 from converter.errors import FormatError, PlanError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS
 
@@ -68,6 +69,7 @@ def encode_planned(
     outputs: Mapping[TensorRef, OutputTensor],
     *,
     aliases: Mapping[str, str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> CheckpointDocument:
     """Return everything of a checkpoint but the bytes of its tensors, for any output.
 
@@ -77,11 +79,14 @@ def encode_planned(
         checkpoint: what is being written.
         outputs: tensor → where its bytes go. One that is left out has no bytes in the output.
         aliases: names that the output lacks → the names that stand for them.
+        limits: how many bytes of tensors without a name the document may keep.
 
     Raises:
         UnsupportedError: the tree holds a collection of a kind that has no JSON form.
+        SourceError: bytes that the document keeps cannot be read.
     """
-    return DocumentEncoder(checkpoint, outputs).document(aliases or {})
+    kept = embedded_storages(checkpoint, outputs, limits)
+    return DocumentEncoder(checkpoint, outputs, kept).document(aliases or {})
 
 
 def document_to_json(document: CheckpointDocument) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from converter.byteio.source import MemorySource
 from converter.checkpoint.canonical import Component, Note
 from converter.checkpoint.document_types import (
     RestoredTree,
@@ -84,6 +85,11 @@ class DocumentDecoder:
         if self._instead is not None and index in self._instead.storages:
             return self._instead.storages[index]
         record = self._document.storages[index]
+        if record.data is not None:
+            if len(record.data) != record.nbytes:
+                raise _wrong_length(f"storage {index}", record.nbytes, len(record.data))
+            data = MemorySource(record.data, self._tree.text(record.key))
+            return self._make_storage(record, data, data.nbytes, big_endian=record.big_endian)
         if record.name is None:
             return self._make_storage(record, None, record.nbytes, big_endian=False)
         storage = self._written_storage(index, record.name, record.file)

@@ -22,7 +22,7 @@ from converter.checkpoint.document_types import (
 from converter.checkpoint.tree_encoding import TreeEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from converter.checkpoint.canonical import Checkpoint, Component, Note
     from converter.checkpoint.document_types import OutputTensor
@@ -37,12 +37,18 @@ _contiguous_stride: Final = lru_cache(maxsize=1024)(contiguous_stride)
 class DocumentEncoder:
     """Writes the records around the tree."""
 
-    def __init__(self, checkpoint: Checkpoint, outputs: Mapping[TensorRef, OutputTensor]) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        outputs: Mapping[TensorRef, OutputTensor],
+        kept: Container[Storage] = (),
+    ) -> None:
         roots: list[Value] = [checkpoint.opened.root]
         for component in checkpoint.components:
             roots += [component.value, *component.tensors.values()]
         self._checkpoint: Final = checkpoint
         self._outputs: Final = outputs
+        self._kept: Final = kept
         self._tree: Final = TreeEncoder(roots)
 
     def document(self, aliases: Mapping[str, str]) -> CheckpointDocument:
@@ -145,9 +151,15 @@ class DocumentEncoder:
                     big_endian=storage.big_endian,
                     name=None if output is None else output.name,
                     file=None if output is None else output.file,
+                    data=self._kept_bytes(storage),
                 )
             )
         return records
+
+    def _kept_bytes(self, storage: Storage) -> bytes | None:
+        if storage.data is None or storage not in self._kept:
+            return None
+        return storage.data.read_at(0, storage.nbytes)
 
 
 def base_name(name: str) -> str:

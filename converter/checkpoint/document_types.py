@@ -92,6 +92,13 @@ class StorageRecord(Record, frozen=True):
     file: Annotated[
         str | None, Meta(description="The file that tensor is in; absent if it is this one.")
     ] = None
+    data: Annotated[
+        bytes | None,
+        Meta(
+            description="Its bytes as the source holds them, where only tensors need it that no "
+            "component names: caches and the like on a pickled object."
+        ),
+    ] = None
 
 
 class Encoding(Record, frozen=True):

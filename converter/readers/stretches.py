@@ -1,8 +1,8 @@
 """Bytes of a storage, in its order, out of tensors that were written row-major by themselves.
 
 One tensor gives back a stretch if its elements lie in the storage without gaps, in whatever order
-(a transposed matrix, channels last). Several do it together if they are boxes of one array and
-cover a run of its rows (the parts of a matrix that was divided by columns).
+(a transposed matrix, channels last), or in windows that overlap. Several do it together if they
+are boxes of one array and cover a run of its rows (a matrix that was divided by columns).
 """
 
 from __future__ import annotations
@@ -112,9 +112,9 @@ def stretches_of(members: Iterable[Member]) -> list[Stretch]:
     for member in members:
         if not member.has_bytes or member.view.conj or member.view.neg:
             continue
-        stretch = _alone(member)
-        if stretch is not None:
-            found.append(stretch)
+        stretches = _alone(member) or _windows(member)
+        if stretches:
+            found += stretches
             continue
         box = _box(member)
         if box is not None:
@@ -127,19 +127,41 @@ def stretches_of(members: Iterable[Member]) -> list[Stretch]:
     return found
 
 
-def _alone(member: Member) -> Stretch | None:
-    """Return the stretch that a tensor gives by itself; None where it has gaps."""
+def _alone(member: Member) -> list[Stretch]:
+    """Return the stretch that a tensor gives by itself; none where it has gaps."""
     tensor, view = member.written, member.view
     data = tensor.storage.data
     if data is None:
-        return None
+        return []
     source = data if view.stride == tensor.stride else _in_storage_order(tensor, view.stride, data)
     start, stop = member.span
     if source is None or source.nbytes != stop - start:
-        return None
+        return []
     # Where a step is 0, other elements of it are the same bytes, or should be.
     givers = () if 0 in view.stride else (member.number,)
-    return Stretch(start, stop, source, givers)
+    return [Stretch(start, stop, source, givers)]
+
+
+def _windows(member: Member) -> list[Stretch]:
+    """Return what windows that overlap or touch give (``unfold``); none for other views.
+
+    Of every window but the last, that is what comes before the next one begins.
+    """
+    axes = _merged_axes(member)
+    data = member.written.storage.data
+    if len(axes) != 2 or axes[1].step != 1 or axes[0].step > axes[1].size or data is None:
+        return []
+    itemsize = member.written.dtype.itemsize
+    (step, count, place), (_, size, inner) = axes
+    start, stop = member.span
+    steps = (place * itemsize, inner * itemsize)
+    before = Piece(data, 0, steps, (0, 0), (count - 1, step))
+    last = Piece(data, (count - 1) * steps[0], steps[1:], (0,), (size,))
+    middle = start + (count - 1) * step * itemsize
+    return [
+        Stretch(start, middle, AssembledSource([before], before.shape, itemsize, data.name), ()),
+        Stretch(middle, stop, AssembledSource([last], last.shape, itemsize, data.name), ()),
+    ]
 
 
 def _in_storage_order(
@@ -174,11 +196,11 @@ def _axes(shape: tuple[int, ...], stride: tuple[int, ...]) -> list[_Axis]:
     return sorted(axes, reverse=True)
 
 
-def _box(member: Member) -> _Box | None:
-    """Return a view as a box; None where its steps are not those of an array."""
+def _merged_axes(member: Member) -> list[_Axis]:
+    """Return the dimensions of a view, those that are one in both orders as one; none if unfit."""
     tensor, view = member.written, member.view
     if tensor.dtype.packed != 1 or 0 in view.stride:
-        return None
+        return []
     axes: list[_Axis] = []
     for axis in _axes(tensor.shape, view.stride):
         outer = axes[-1] if axes else None
@@ -186,6 +208,15 @@ def _box(member: Member) -> _Box | None:
             axes[-1] = _Axis(axis.step, outer.size * axis.size, axis.place)
         else:
             axes.append(axis)
+    return axes
+
+
+def _box(member: Member) -> _Box | None:
+    """Return a view as a box; None where its steps are not those of an array."""
+    view = member.view
+    if member.written.dtype.packed != 1 or 0 in view.stride:
+        return None
+    axes = _merged_axes(member)
     if not axes or axes[-1].step != 1:
         axes.append(_Axis(1, 1, 1))
     start = []

@@ -232,9 +232,21 @@ def _tidy(schema: Schema) -> None:
             for choice in schema["anyOf"]
             for inner in (choice["anyOf"] if set(choice) == {"anyOf"} else [choice])
         ]
+        _join_types(schema)
     if tags is not None:
         schema.pop("anyOf")
         schema.update(_told_apart(tags["propertyName"], tags["mapping"]))
+
+
+def _join_types(schema: Schema) -> None:
+    """Ask first for the type, where at most one alternative says more of a value than that."""
+    plain = [choice["type"] for choice in schema["anyOf"] if set(choice) == {"type"}]
+    others = [choice for choice in schema["anyOf"] if set(choice) != {"type"}]
+    if len(others) == 1 and others[0].get("type") == "object" and "allOf" in others[0]:
+        del schema["anyOf"]
+        schema["type"] = [*plain, "object"]
+        schema["if"] = {"type": "object"}
+        schema["then"] = {key: value for key, value in others[0].items() if key != "type"}
 
 
 def _told_apart(field: str, forms: dict[str, str]) -> Schema:

@@ -66,8 +66,12 @@ def _with_metadata(file: FilePlan, added: Mapping[str, str], limits: Limits) -> 
     )
 
 
-def document_text(checkpoint: Checkpoint, plan: OutputPlan) -> str:
-    """Return the document of an output as JSON text."""
+def document_text(checkpoint: Checkpoint, plan: OutputPlan, limits: Limits) -> str:
+    """Return the document of an output as JSON text.
+
+    Raises:
+        SourceError: bytes that it keeps itself cannot be read.
+    """
     outputs: dict[TensorRef, OutputTensor] = {}
     aliases: dict[str, str] = {}
     for file in plan.files:
@@ -83,5 +87,5 @@ def document_text(checkpoint: Checkpoint, plan: OutputPlan) -> str:
         for alias in file.alias_plans:
             outputs[alias.tensor] = by_name[alias.kept]
             aliases[alias.name] = alias.kept
-    document = encode_planned(checkpoint, outputs, aliases=aliases)
+    document = encode_planned(checkpoint, outputs, aliases=aliases, limits=limits)
     return document_to_json(document).decode()

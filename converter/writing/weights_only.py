@@ -57,6 +57,8 @@ _KEYS: Final = frozenset({"complex", "torch.dtype", "torch.device"})
 # LONG1 has a length of one byte; the longer form is refused.
 _MAX_INT_BITS: Final = 255 * 8 - 1
 _MAX_KEY_PARTS: Final = 4_096
+# What huggingface_hub and transformers note of all tensors in an index.
+_SUMS: Final = frozenset({"total_size", "total_parameters"})
 _TENSOR_CLASSES: Final = frozenset({TENSOR_CLASS, PARAMETER_CLASS})
 
 
@@ -141,14 +143,17 @@ def _against_mapping(value: MappingValue) -> str | None:
 
 
 def _says_nothing(attributes: MappingValue | None) -> bool:
-    """Return whether attributes are absent, or the ``{"format": "pt"}`` of a safetensors file."""
+    """Return whether attributes are absent, or metadata that repeats what the tensors say.
+
+    That is ``{"format": "pt"}`` of a safetensors file, and of an index the sums of its tensors.
+    """
     if attributes is None or not attributes.entries:
         return True
     metadata = attributes.find("__metadata__")
     return (
         len(attributes.entries) == 1
         and isinstance(metadata, MappingValue)
-        and metadata.entries == [("format", "pt")]
+        and all(entry == ("format", "pt") or entry[0] in _SUMS for entry in metadata.entries)
     )
 
 

@@ -74,6 +74,11 @@ SAVED: dict[str, Callable[[], Any]] = {
     "one column and the rest": lambda: list(table(4, 6).split([1, 5], 1)),
     "flat buffer and its parts": flat_buffer,
     "expanded": lambda: {"e": table(3).expand(4, 3), "f": table(3).unsqueeze(1).expand(3, 4)},
+    "windows": lambda: [
+        table(10).unfold(0, 4, 2),
+        table(5).unfold(0, 3, 1),
+        table(6).unfold(0, 2, 2),
+    ],
     "complex": complex_views,
     "half and bytes": lambda: [table(4, 4).bfloat16().t(), torch.arange(6).byte().view(2, 3).t()],
     "wide": lambda: [table(3, 2).to(torch.complex128).t(), table(3, 2).double().t()],

@@ -240,6 +240,7 @@ def test_all_that_is_printed_as_json_has_a_schema_and_follows_it(
         ("verify", RUN, "--fingerprint", weights),
         ("diff", RUN, REPOSITORY / "corpus" / "state_dict" / "linear.pt"),
         ("restore", converted, tmp_path / "again.pth", "--allow-unsupported"),
+        ("migrate", REPOSITORY / "corpus" / "optimizer", tmp_path / "migrated"),
     ]
     printed = set()
     for command in commands:

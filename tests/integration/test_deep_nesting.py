@@ -46,6 +46,6 @@ def test_deep_nesting_is_read_or_refused(name: str, command: str, tmp_path: Path
     source.write_bytes(torch_zip(b"\x80\x02" + NESTED[name] + b".", {"0": struct.pack("<f", 1.0)}))
     target = [tmp_path / "out.safetensors"] if command == "convert" else []
     outcome = depickle(command, source, *target)
-    assert outcome.code in (0, 11)
+    assert outcome.code in (0, 4, 11)  # 4: sizes that are lists are suspicious
     assert "defect" not in outcome.err
     assert "recursion" not in outcome.err

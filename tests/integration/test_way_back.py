@@ -5,29 +5,23 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 
 import converter
 from converter.checkpoint.canonical import Checkpoint
 from converter.checkpoint.equality import trees_equal
-from converter.checkpoint.storage import Storage
-from converter.checkpoint.tensor import TensorRef
 from converter.checkpoint.tree_sharing import find_tensors
 from converter.conversion import ConversionSettings
 from converter.errors import DepickleError, LimitError, PlanError, TensorError
 from converter.limits import DEFAULT_LIMITS
-from converter.readers.flattening import tensor_of_storage
 from converter.readers.opening import open_checkpoint
 from converter.writing import WriteOptions
-from converter.writing.gather import TensorBytes
 from tests.conftest import REPOSITORY
 from tests.support.command import depickle
+from tests.support.opened_again import assert_same, elements
 from tests.support.pickles import tensor_opcodes, text, torch_zip
-from tests.support.real_checkpoints import fetch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,68 +29,6 @@ if TYPE_CHECKING:
 RUN = REPOSITORY / "corpus" / "bundle" / "training_run.pth.tar"
 # Documents of more than this many bytes go to a sidecar: everything, but for the smallest.
 SIDECARS = ConversionSettings(limits=replace(DEFAULT_LIMITS, max_embedded_document_bytes=100))
-
-
-# jsonschema tries every kind of value at every place: a document of a megabyte takes a minute.
-LARGEST_VALIDATED_NBYTES = 40_000
-
-
-def elements(tensor: TensorRef) -> bytes:
-    return b"".join(bytes(chunk) for chunk in TensorBytes(tensor, DEFAULT_LIMITS))
-
-
-def other_elements(a: TensorRef, b: TensorRef) -> str | None:
-    if a.storage.data is None or b.storage.data is None:
-        # The meta device, or a tensor of an object that no state_dict() would name.
-        return None
-    return None if elements(a) == elements(b) else "other elements"
-
-
-def other_bytes(a: Storage, b: Storage) -> str | None:
-    return other_elements(tensor_of_storage(a), tensor_of_storage(b))
-
-
-def facts(checkpoint: Checkpoint) -> list[Any]:
-    """Return what a checkpoint says of itself and its components, apart from their bytes."""
-    parts = [
-        (
-            one.name,
-            one.kind,
-            one.path,
-            one.class_name,
-            [(name, t.dtype, t.shape, t.requires_grad) for name, t in one.tensors.items()],
-            [(name, c.kind, c.shape) for name, c in one.composites.items()],
-            one.module and (one.module.certainty, one.module.left_out, one.module.classes),
-        )
-        for one in checkpoint.components
-    ]
-    return [checkpoint.style, checkpoint.bare, checkpoint.layout, *parts]
-
-
-def assert_same(a: Checkpoint, b: Checkpoint) -> None:
-    reason = trees_equal(
-        a.opened.root,
-        b.opened.root,
-        compare_tensors=other_elements,
-        compare_storages=other_bytes,
-    )
-    assert reason is None
-    assert facts(a) == facts(b)
-    assert b.opened.anomalies == []
-    ours, theirs = a.tensors(), b.tensors()
-    assert [n for n in ours if other_elements(ours[n], theirs[n])] == []
-
-
-@cache
-def schema() -> Any:  # noqa: ANN401 - a validator
-    path = REPOSITORY / "schemas" / "checkpoint-v1.json"
-    return jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
-
-
-def document_of(path: Path) -> Any:  # noqa: ANN401 - JSON
-    raw = path.read_bytes()
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    return json.loads(header["__metadata__"]["depickle.document"])
 
 
 @pytest.mark.parametrize("shape", ["embedded", "sidecar", "folder"])
@@ -114,28 +46,6 @@ def test_run_opens_as_what_it_was(shape: str, tmp_path: Path) -> None:
     assert [n.code for n in again.notes if n.code == "converted_from"] == ["converted_from"]
     again.close()
     with_original.close()
-
-
-@pytest.mark.samples
-def test_every_sample_opens_as_what_it_was(samples: Path, tmp_path: Path) -> None:
-    compared = validated = 0
-    for number, path in enumerate(sorted(samples.rglob("*"))):
-        if not path.is_file() or path.suffix == ".json":
-            continue
-        try:
-            original = converter.open(path)
-            assert original.opened.error is None
-        except (DepickleError, AssertionError):
-            continue
-        target = tmp_path / f"{number}.safetensors"
-        converter.convert(path, target)
-        assert_same(original, converter.open(target))
-        if target.stat().st_size < LARGEST_VALIDATED_NBYTES:
-            schema().validate(document_of(target))
-            validated += 1
-        compared += 1
-    assert compared >= 60
-    assert validated >= 50
 
 
 def test_converting_what_was_converted_changes_no_tensor(tmp_path: Path) -> None:
@@ -428,29 +338,3 @@ def test_large_vocabulary_goes_to_a_sidecar(tmp_path: Path) -> None:
     live = converter.open(tmp_path / "v.safetensors").to_python()
     assert live["vocabulary"]["word 999999"] == 999_999
     assert len(live["vocabulary"]) == count
-
-
-REAL = [
-    ("chgnet", "0.4.2", "chgnet/pretrained/0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar"),
-    ("resemblyzer", "0.1.4", "resemblyzer/pretrained.pt"),
-    ("m6anet", "2.0.1", "m6anet/model/model_states/human_hct116.pt"),
-]
-
-
-@pytest.mark.network
-@pytest.mark.torch
-@pytest.mark.parametrize(("package", "version", "inside"), REAL)
-def test_published_checkpoints_come_back(
-    package: str, version: str, inside: str, tmp_path: Path
-) -> None:
-    torch = pytest.importorskip("torch")
-    from tests.support.live_equality import difference
-
-    path = fetch(package, version, inside)
-    converter.convert(path, tmp_path / "there.safetensors")
-    assert_same(converter.open(path), converter.open(tmp_path / "there.safetensors"))
-    converter.restore(tmp_path / "there.safetensors", tmp_path / "back.pth")
-    expected = torch.load(path, weights_only=True, map_location="cpu")
-    found = torch.load(tmp_path / "back.pth", weights_only=True, map_location="cpu")
-    reason = difference(expected, found)
-    assert reason is None

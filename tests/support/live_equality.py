@@ -22,20 +22,30 @@ _INERT = ("class_name", "how", "args", "kwargs", "state", "items", "members")
 _STORAGES = (torch.UntypedStorage, torch.storage.TypedStorage)
 
 
-def difference(a: Any, b: Any, *, memory: bool = True) -> str | None:  # noqa: ANN401 - anything
+def difference(
+    a: Any,  # noqa: ANN401 - anything
+    b: Any,  # noqa: ANN401 - anything
+    *,
+    memory: bool = True,
+    reduced: bool = False,
+) -> str | None:
     """Return None, or where and how two live trees first differ.
 
     Args:
         a: one tree.
         b: the other.
         memory: whether tensors must also share storages alike, and look into them alike.
+        reduced: whether the storages of `b` may lack bytes that no tensor shows, and its tensors
+            begin elsewhere in them for that; and whether conjugate and negative bits may be
+            resolved.
     """
-    return _Comparison(memory=memory).of(a, b, "$")
+    return _Comparison(memory=memory, reduced=reduced).of(a, b, "$")
 
 
 class _Comparison:
-    def __init__(self, *, memory: bool) -> None:
+    def __init__(self, *, memory: bool, reduced: bool) -> None:
         self._memory = memory
+        self._reduced = reduced
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []
         self._storages: dict[int, int] = {}
@@ -126,7 +136,12 @@ class _Comparison:
         left, right = a.untyped_storage().data_ptr(), b.untyped_storage().data_ptr()
         if self._storages.setdefault(left, right) != right:
             return f"{at}: storage shared differently"
-        for name in ("stride", "storage_offset", "is_conj", "is_neg"):
+        names = ["stride", "storage_offset", "is_conj", "is_neg"]
+        if self._reduced and (a.is_conj(), a.is_neg()) != (b.is_conj(), b.is_neg()):
+            names = [] if not (b.is_conj() or b.is_neg()) else names
+        elif self._reduced and a.untyped_storage().nbytes() > b.untyped_storage().nbytes():
+            names.remove("storage_offset")
+        for name in names:
             if getattr(a, name)() != getattr(b, name)():
                 return f"{at}: {name} {getattr(a, name)()} against {getattr(b, name)()}"
         return None

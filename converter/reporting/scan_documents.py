@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from converter.reporting.documents import Frozen
+from converter.reporting.terminal_text import encodable
 from converter.risk.verdict import worst
 
 if TYPE_CHECKING:
@@ -127,23 +128,24 @@ def scan_report(reports: Iterable[FileReport]) -> ScanReport:
 def scanned_file(report: FileReport) -> ScannedFile:
     """Return one file as it stands in documents."""
     return ScannedFile(
-        name=report.name,
+        name=encodable(report.name),
         nbytes=report.nbytes,
         container=report.kind,
         verdict=str(report.verdict),
         pickles=report.pickles,
         findings=[_finding(finding) for finding in report.findings],
-        imports=list(report.imports),
+        imports=list(map(encodable, report.imports)),
         weights_only=report.weights_only,
-        refused_by_weights_only=list(report.refused),
+        refused_by_weights_only=list(map(encodable, report.refused)),
         skipped=[_skipped(item) for item in report.skipped],
         could_not_tell=[_unread(item) for item in report.could_not_tell],
-        explanation=list(report.explanation),
+        explanation=list(map(encodable, report.explanation)),
     )
 
 
 def _place(location: Location) -> PlaceLine:
-    return PlaceLine(offset=location.offset, record=location.record, path=location.path)
+    record = None if location.record is None else encodable(location.record)
+    return PlaceLine(offset=location.offset, record=record, path=encodable(location.path))
 
 
 def _finding(finding: Finding) -> FindingLine:
@@ -152,17 +154,19 @@ def _finding(finding: Finding) -> FindingLine:
         severity=str(finding.severity),
         reach=str(finding.reach),
         confidence=str(finding.confidence),
-        message=finding.message,
+        message=encodable(finding.message),
         place=_place(finding.location),
-        evidence=finding.evidence,
+        evidence=encodable(finding.evidence),
         count=finding.count,
     )
 
 
 def _skipped(item: Skipped) -> LeftAside:
-    return LeftAside(what=item.what, reason=item.reason, place=_place(item.location))
+    return LeftAside(
+        what=encodable(item.what), reason=encodable(item.reason), place=_place(item.location)
+    )
 
 
 def _unread(item: CouldNotTell) -> LeftAside:
     reason = f"limit {item.limit}" if item.limit else item.code or "it could not be read"
-    return LeftAside(what=item.what, reason=reason, place=_place(item.location))
+    return LeftAside(what=encodable(item.what), reason=reason, place=_place(item.location))

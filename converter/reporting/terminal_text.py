@@ -50,3 +50,8 @@ def table(rows: list[list[str]], *, right: frozenset[int] = frozenset()) -> list
         ]
         lines.append("  " + "  ".join(cells).rstrip())
     return lines
+
+
+def encodable(text: str) -> str:
+    """Return text with what UTF-8 has no bytes for spelled out: names of files can hold that."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 
-from corpus.hostile_writer import CALM, EMPTY_TUPLE, EVIL, NEWOBJ, PROTO2, STOP, named
+from corpus.hostile_writer import (
+    CALM,
+    EMPTY_TUPLE,
+    EVIL,
+    NEWOBJ,
+    PROTO2,
+    PROTO4,
+    REDUCE,
+    STOP,
+    named,
+)
 from tests.conftest import REPOSITORY
 from tests.support.command import depickle
 
@@ -85,6 +96,20 @@ def test_json_follows_its_schema(tmp_path: Path) -> None:
 def test_sarif(tmp_path: Path) -> None:
     outcome = depickle("scan", written(tmp_path, "dangerous"), "--format", "sarif")
     assert json.loads(outcome.out)["version"] == "2.1.0"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+def test_names_that_are_no_text(form: str, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xe9.pt")
+    operands = b"\x8c\x03\xed\xa0\x80\x8c\x04call\x93"  # a module called by half a character
+    path.write_bytes(PROTO4 + operands + EMPTY_TUPLE + REDUCE + STOP)
+    outcome = depickle("scan", path, "--explain", "--format", form)
+    assert outcome.code == 11
+    outcome.out.encode()
+    assert r"\ud800" in outcome.out
+    if form == "json":
+        (file,) = json.loads(outcome.out)["files"]
+        assert file["name"].endswith(r"\udce9.pt")
 
 
 def test_quiet(tmp_path: Path) -> None:

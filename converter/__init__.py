@@ -244,7 +244,8 @@ def verify(
         FormatError: a side is no checkpoint.
         PlanError: the options do not fit the source.
     """
-    from converter.conversion import DEFAULT_SETTINGS, verify_files
+    from converter.conversion import DEFAULT_SETTINGS
+    from converter.proof import verify_files
 
     return verify_files(
         source,

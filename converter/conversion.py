@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +13,7 @@ from msgspec import structs
 from converter.byteio import temporaries
 from converter.byteio.local import FileSource
 from converter.checkpoint.canonical import Note
-from converter.containers.detection import detect
-from converter.errors import PlanError, RefusedError, SinkError
+from converter.errors import PlanError, RefusedError, SinkError, SourceNotFoundError
 from converter.garbage import collector_paused
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.progress import SilentProgress
@@ -26,9 +25,8 @@ from converter.reporting.verification import oracle_text, verification_report
 from converter.risk.opened import judge_opened
 from converter.risk.policy import DEFAULT_POLICY, Policy
 from converter.risk.verdict import Verdict
-from converter.verification.header import read_header
 from converter.verification.torch_oracle import compare_with_torch
-from converter.verification.verifier import ExpectedTensor, verify_checkpoints, verify_output
+from converter.verification.verifier import ExpectedTensor, verify_output
 from converter.writing.document import attach_document, document_text
 from converter.writing.options import DEFAULT_OPTIONS, WriteOptions
 from converter.writing.output import write_output
@@ -174,103 +172,30 @@ def check_output(
     `written` says where the files of the plan stand now; `target` is what messages call them.
     """
     with ExitStack() as stack:
-        outputs = {name: stack.enter_context(FileSource(path)) for name, path in written.items()}
+        outputs = {}
+        for name, path in written.items():
+            # A file that is not there is what is found to be missing.
+            with suppress(SourceNotFoundError):
+                outputs[name] = stack.enter_context(FileSource(path))
         found = verify_output(
-            expected_tensors(plan), outputs, progress or SilentProgress(), settings.limits
+            expected_tensors(plan),
+            outputs,
+            progress or SilentProgress(),
+            settings.limits,
+            metadata={file.file_name: file.metadata for file in plan.files},
         )
-    oracle = None
-    if settings.oracle:
-        oracle = compare_with_torch(checkpoint.source.name, checkpoint, settings.limits)
     report = verification_report(checkpoint.source.name, str(target), found)
-    return report if oracle is None else oracle_text(report, oracle)
+    return with_oracle(report, checkpoint, settings)
 
 
-def verify_files(
-    source: str | PathLike[str],
-    output: str | PathLike[str],
-    *,
-    options: WriteOptions | None = None,
-    settings: ConversionSettings = DEFAULT_SETTINGS,
-    progress: Progress | None = None,
+def with_oracle(
+    report: VerificationReport, checkpoint: Checkpoint, settings: ConversionSettings
 ) -> VerificationReport:
-    """Compare a checkpoint with its conversion, or with any other checkpoint.
-
-    An output of this package is held against the plan that its conversion followed, so that
-    nothing may be missing, extra or named otherwise. Two other checkpoints are compared tensor by
-    tensor.
-
-    Args:
-        source: what is expected.
-        output: what is there: a safetensors file, a folder of them, or any checkpoint.
-        options: those of the conversion; None when there were none.
-        settings: limits, and whether torch is asked too.
-        progress: told of bytes compared.
-
-    Raises:
-        SourceError: a side cannot be read.
-        FormatError: a side is no checkpoint that can be read whole.
-        PlanError: the options do not fit the source.
-    """
-    checkpoint = open_checkpoint(source, limits=settings.limits)
-    try:
-        if checkpoint.opened.error is not None:
-            raise checkpoint.opened.error
-        target = Path(output)
-        plan = _plan_of_output(checkpoint, target, options, settings.limits)
-        if plan is not None:
-            written = output_paths(plan, target)
-            return check_output(checkpoint, plan, written, target, settings, progress)
-        other = open_checkpoint(output, limits=settings.limits)
-        try:
-            if other.opened.error is not None:
-                raise other.opened.error
-            found = verify_checkpoints(checkpoint, other, progress, settings.limits)
-        finally:
-            other.close()
-        return verification_report(checkpoint.source.name, str(target), found)
-    finally:
-        checkpoint.close()
-
-
-def _plan_of_output(
-    checkpoint: Checkpoint, target: Path, options: WriteOptions | None, limits: Limits
-) -> OutputPlan | None:
-    """Return the plan that an output followed; None for what is no output of ours.
-
-    Given options decide. Without them it is the plan whose tensor names the output has, with
-    aliases or plain; shards, whose size nobody said, are compared as any checkpoint.
-    """
-    if target.is_dir():
-        index = options is None and any(target.glob(f"*{SUFFIX}.index.json"))
-        if index or not any(target.glob(f"*{SUFFIX}")):
-            return None
-        return plan_output(checkpoint, replace(options or DEFAULT_OPTIONS, folder=True), limits)
-    names = _safetensors_names(target, limits)
-    if names is None:
-        return None
-    if options is not None:
-        return plan_output(checkpoint, options, limits, file_name=target.name)
-    plans = []
-    for one in (WriteOptions(), WriteOptions(plain=True)):
-        with suppress(PlanError):
-            plans.append(plan_output(checkpoint, one, limits, file_name=target.name))
-    for plan in plans:
-        if {entry.name for file in plan.files for entry in file.entries} == names:
-            return plan
-    return plans[0] if _is_ours(target, limits) else None
-
-
-def _safetensors_names(path: Path, limits: Limits) -> set[str] | None:
-    """Return the tensor names of a safetensors file; None for another kind of file."""
-    with FileSource(path) as source:
-        if detect(source).kind != "safetensors":
-            return None
-        return set(read_header(source, limits).tensors)
-
-
-def _is_ours(path: Path, limits: Limits) -> bool:
-    with FileSource(path) as source:
-        return any(key.startswith("depickle.") for key in read_header(source, limits).metadata)
+    """Return a report with the word of torch on the source, where it is asked for."""
+    if not settings.oracle:
+        return report
+    oracle = compare_with_torch(checkpoint.source.name, checkpoint, settings.limits)
+    return oracle_text(report, oracle)
 
 
 def expected_tensors(plan: OutputPlan) -> list[ExpectedTensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
 
 from converter.errors import DepickleError
 
@@ -113,6 +113,18 @@ class Note:
     text: str
 
 
+class Origin(NamedTuple):
+    """The source that a converted file was made from, as its document has it.
+
+    Attributes:
+        container: which kind of file it was.
+        nbytes: its length.
+    """
+
+    container: str
+    nbytes: int
+
+
 @dataclass(slots=True, eq=False)
 class Opened:
     """What a reader found, before it is given the canonical form.
@@ -127,6 +139,7 @@ class Opened:
         anomalies: what was odd.
         notes: what a person should know.
         error: why reading ended early; the rest holds what was understood until then.
+        origin: of a converted file whose document gave `root`, what it was made from.
     """
 
     source: ByteSource
@@ -138,6 +151,7 @@ class Opened:
     anomalies: list[Anomaly] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     error: DepickleError | None = None
+    origin: Origin | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -42,6 +42,8 @@ from converter.writing.options import WriteOptions
 def cmd_verify(source: str, output: str | None, **chosen: Any) -> int:  # noqa: ANN401 - click's
     """Compare SRC with DST, bit for bit: its conversion, or any other checkpoint.
 
+    In a conversion of SRC the metadata and all values that are no tensors are compared as well.
+
     Give the options that DST was converted with, if there were any. With --fingerprint there is
     no DST: what `inspect --fingerprint` said of a checkpoint is looked for in SRC.
     """

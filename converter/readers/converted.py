@@ -1,9 +1,9 @@
 """Gives a converted checkpoint back its tree and its components, from the document beside it.
 
-A single safetensors file carries its document in its own metadata, or names a sidecar file there
-with its sha256; a folder has one document for all its files. A document that is missing, damaged
-or that of other tensors costs only itself: the tensors open as those of any safetensors file, and
-an anomaly says why.
+A single safetensors file carries its document in its own metadata, or names a sidecar file there;
+its sha256 stands there either way. A folder has one document for all its files. A document that is
+missing, damaged or that of other tensors costs only itself: the tensors open as those of any
+safetensors file, and an anomaly says why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
 from converter.byteio.sibling import open_sibling
-from converter.checkpoint.canonical import Checkpoint, Note
+from converter.checkpoint.canonical import Checkpoint, Note, Origin
 from converter.checkpoint.document import decode_document, restore_tree
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.tensor import TensorRef
@@ -132,15 +132,7 @@ def read_document(folder: str | Path, name: str, sha256: str | None, limits: Lim
     with sidecar:
         _check_length(sidecar.nbytes, limits)
         text = sidecar.read_at(0, sidecar.nbytes)
-    digest = hashlib.sha256(text).hexdigest()
-    if sha256 is not None and digest != sha256:
-        raise DocumentError(
-            "document of another file",
-            source=name,
-            expected=f"sha256 {sha256}",
-            found=digest,
-            code="document_mismatch",
-        )
+    _check_digest(text, sha256, name)
     return text
 
 
@@ -171,6 +163,7 @@ def restored_checkpoint(
     )
     opened.root = tree.root
     opened.writer = f"{document.producer.name} {document.producer.version}"
+    opened.origin = Origin(document.source.container, document.source.nbytes)
     opened.storages = list(dict.fromkeys(tensor.storage for tensor in tree.tensors))
     checkpoint = Checkpoint(
         opened,
@@ -243,10 +236,23 @@ def _document_text(metadata: Mapping[str, str], folder: str | Path, limits: Limi
     text = metadata.get(DOCUMENT_KEY)
     if text is not None:
         _check_length(len(text), limits)
+        _check_digest(text.encode(), metadata.get(DOCUMENT_SHA256_KEY), DOCUMENT_KEY)
         return text
     return read_document(
         folder, metadata[DOCUMENT_FILE_KEY], metadata.get(DOCUMENT_SHA256_KEY, ""), limits
     )
+
+
+def _check_digest(text: bytes, sha256: str | None, name: str) -> None:
+    digest = hashlib.sha256(text).hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise DocumentError(
+            "document damaged, or of another file",
+            source=name,
+            expected=f"sha256 {sha256}",
+            found=digest,
+            code="document_mismatch",
+        )
 
 
 def _components(tree: RestoredTree, limits: Limits) -> Iterator[Component]:

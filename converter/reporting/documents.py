@@ -270,8 +270,9 @@ class DifferenceLine(Frozen, frozen=True):
     """One difference.
 
     Attributes:
-        tensor: name.
-        kind: missing, extra, dtype, shape, bytes, alias.
+        tensor: name; that of an entry or a file where no tensor is meant.
+        kind: missing, extra, dtype, shape, bytes, alias; header, metadata, document or value of a
+            whole file; unverifiable.
         detail: one sentence: which element, expected, found.
     """
 
@@ -290,7 +291,9 @@ class VerificationReport(Frozen, frozen=True, tag_field="schema", tag=VERIFICATI
         tensors: how many were compared.
         nbytes: how many bytes were compared.
         differences: the first ones, in order.
-        difference_count: how many tensors differ.
+        difference_count: how many there are.
+        values: whether the output says to hold the other values of this source, and they were
+            compared too.
         oracle: what the torch oracle says, when it was asked.
     """
 
@@ -301,6 +304,7 @@ class VerificationReport(Frozen, frozen=True, tag_field="schema", tag=VERIFICATI
     nbytes: int
     differences: list[DifferenceLine] = []
     difference_count: int = 0
+    values: bool = False
     oracle: str | None = None
 
 

@@ -93,6 +93,8 @@ def conversion_text(report: ConversionReport) -> str:
 def verification_text(report: VerificationReport) -> str:
     """Return what a verification found."""
     compared = f"{count_text(report.tensors, 'tensor')}, {size_text(report.nbytes)}"
+    if report.values:
+        compared += " and the other values"
     if report.identical:
         lines = [f"verified: identical, bit for bit ({compared} compared)"]
     else:

@@ -10,6 +10,8 @@ from converter.reporting.documents import DifferenceLine, VerificationReport
 from converter.reporting.terminal_text import count_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from converter.verification.differences import Difference
     from converter.verification.torch_oracle import OracleReport
     from converter.verification.verifier import VerificationReport as Found
@@ -25,6 +27,19 @@ def verification_report(source: str, output: str, found: Found) -> VerificationR
         nbytes=found.nbytes,
         differences=[_line(difference) for difference in found.differences],
         difference_count=found.difference_count,
+    )
+
+
+def with_values(
+    report: VerificationReport, found: Sequence[Difference], *, compared: bool
+) -> VerificationReport:
+    """Return the document with what comparing the other values found, where they were compared."""
+    return msgspec.structs.replace(
+        report,
+        identical=report.identical and not found,
+        differences=[*report.differences, *map(_line, found)],
+        difference_count=report.difference_count + len(found),
+        values=compared,
     )
 
 

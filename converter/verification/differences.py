@@ -41,6 +41,12 @@ class DifferenceKind(StrEnum):
     BYTES = "bytes"
     ALIAS = "alias"
     """The metadata does not lead from a dropped name to the tensor that was kept for it."""
+    METADATA = "metadata"
+    """An entry of the metadata that is missing, other than planned, or nobody's."""
+    DOCUMENT = "document"
+    """The document of the output is missing or damaged, or belongs to other tensors."""
+    VALUE = "value"
+    """A value that is no tensor is other than in the source."""
     UNVERIFIABLE = "unverifiable"
     """What was expected cannot be worked out, so nothing can be said to equal it."""
 

@@ -14,11 +14,12 @@ from converter.progress import SilentProgress
 from converter.verification.addressing import contiguous_layout, tensor_layout
 from converter.verification.differences import Comparison, Difference, DifferenceKind
 from converter.verification.header import OutputHeader, OutputTensor, read_header
+from converter.verification.metadata import metadata_differences
 from converter.verification.stored_types import VALUES_PER_BYTE, stored_as
 from converter.verification.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from converter.byteio.source import ByteSource
     from converter.checkpoint.canonical import Checkpoint
@@ -93,9 +94,13 @@ class _Findings:
         expected: str | None = None,
         found: str | None = None,
     ) -> None:
-        self.count += 1
-        if len(self.kept) < MAX_DIFFERENCES:
-            self.kept.append(Difference(kind, name, file, expected, found))
+        self.take([Difference(kind, name, file, expected, found)])
+
+    def take(self, differences: Iterable[Difference]) -> None:
+        for difference in differences:
+            self.count += 1
+            if len(self.kept) < MAX_DIFFERENCES:
+                self.kept.append(difference)
 
     def report(
         self, sweep: Sweep, differences: list[Difference], digests: dict[tuple[str, str], str]
@@ -116,6 +121,7 @@ def verify_output(
     limits: Limits = DEFAULT_LIMITS,
     *,
     digests: bool = False,
+    metadata: Mapping[str, Mapping[str, str]] | None = None,
 ) -> VerificationReport:
     """Compare safetensors files with the tensors they should hold, and hold no more than.
 
@@ -125,6 +131,8 @@ def verify_output(
         progress: is told of the bytes compared.
         limits: caps on headers, overlaps and working memory.
         digests: also hash every tensor of the outputs, which reads them once more.
+        metadata: file → all that the metadata of its header should hold; None, or a file that is
+            not in it, where that is not known.
 
     Raises:
         SourceError: one of the two sides cannot be read. An output that is read and is not what
@@ -134,6 +142,9 @@ def verify_output(
     findings = _Findings()
     headers = _read_headers(expected, outputs, limits, findings)
     _find_extras(expected, headers, findings)
+    for file, entries in (metadata or {}).items():
+        if file in headers:
+            findings.take(metadata_differences(file, entries, headers[file]))
     kept = {(item.file, item.output_name): item for item in expected if item.alias_of is None}
     planned = [item for item in expected if item.file in headers and not _is_shared(item, kept)]
     total = sum(item.tensor.nbytes for item in planned)

@@ -2,7 +2,8 @@
 
 A single file carries a document of up to `Limits.max_embedded_document_bytes` in its own metadata,
 under ``depickle.document``. A larger one, and that of a folder, of which each file shows only a
-part, is a JSON file next to the output; the metadata then holds its name and its sha256.
+part, is a JSON file next to the output; the metadata then holds its name. Either way it holds the
+document's sha256 as well.
 
 The name of a single file's sidecar holds the beginning of that digest: while an output is being
 replaced, the old one and the new one each have their own beside them.
@@ -45,11 +46,11 @@ def attach_document(plan: OutputPlan, document: str, limits: Limits) -> OutputPl
         msg = "the output has a document already"
         raise PlanError(msg)
     content = document.encode("utf-8")
+    digest = hashlib.sha256(content).hexdigest()
     if not plan.folder and len(content) <= limits.max_embedded_document_bytes:
-        added = {DOCUMENT_KEY: document}
+        added = {DOCUMENT_KEY: document, DOCUMENT_SHA256_KEY: digest}
         sidecar = None
     else:
-        digest = hashlib.sha256(content).hexdigest()
         name = FOLDER_SIDECAR if plan.folder else sidecar_name(plan.files[0].file_name, digest)
         added = {DOCUMENT_SHA256_KEY: digest, DOCUMENT_FILE_KEY: name}
         sidecar = Sidecar(name, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import replace
@@ -83,15 +84,16 @@ def test_sidecar_of_another_conversion_is_seen(tmp_path: Path) -> None:
 
 
 def with_document(path: Path, change: Any) -> None:  # noqa: ANN401 - from JSON to JSON
-    """Change the document inside a safetensors file."""
+    """Change the document inside a safetensors file, and its digest with it."""
     raw = path.read_bytes()
     nbytes = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + nbytes])
     document = json.loads(header["__metadata__"]["depickle.document"])
     changed = change(document)
-    header["__metadata__"]["depickle.document"] = (
-        changed if isinstance(changed, str) else json.dumps(document)
-    )
+    text = changed if isinstance(changed, str) else json.dumps(document)
+    header["__metadata__"]["depickle.document"] = text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    header["__metadata__"]["depickle.document.sha256"] = digest
     head = json.dumps(header).encode()
     path.write_bytes(len(head).to_bytes(8, "little") + head + raw[8 + nbytes :])
 

@@ -35,6 +35,7 @@ LAYERS: Final = (
     "validation",
     "reporting",
     "conversion",
+    "proof",  # a conversion doubted at any later time
     "restoration",  # beside conversion: from path to verified output, the other way round
     "migration",
 )

@@ -29,7 +29,11 @@ def test_small_document_is_embedded() -> None:
     plan = attach_document(plan_of(), DOCUMENT, Limits(max_embedded_document_bytes=NBYTES))
     (file,) = plan.files
     assert plan.sidecar is None
-    assert dict(file.metadata) == {"format": "pt", "depickle.document": DOCUMENT}
+    assert dict(file.metadata) == {
+        "format": "pt",
+        "depickle.document": DOCUMENT,
+        "depickle.document.sha256": hashlib.sha256(DOCUMENT.encode()).hexdigest(),
+    }
     assert json.loads(file.header[8:])["__metadata__"]["depickle.document"] == DOCUMENT
 
 

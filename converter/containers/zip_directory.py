@@ -194,13 +194,20 @@ class DirectoryParser:
             return self._unsupported(entry, "zip_encrypted", "encrypted", f"flags {flags:#06x}")
         if method not in _READABLE:
             found = f"method {method} ({_METHOD_NAMES.get(method, 'unknown')})"
-            return self._unsupported(entry, "zip_unknown_method", "packed unreadably", found)
+            state = "packed unreadably"
+            return self._unsupported(entry, "zip_unknown_method", state, found, code="zip_packed")
         return None
 
-    def _unsupported(self, entry: Entry, code: str, state: str, found: str) -> UnsupportedError:
-        self._log.add(code, f"the record is {state}: {found}", record=entry.name)
+    def _unsupported(
+        self, entry: Entry, anomaly: str, state: str, found: str, code: str | None = None
+    ) -> UnsupportedError:
+        self._log.add(anomaly, f"the record is {state}: {found}", record=entry.name)
         return UnsupportedError(
-            f"zip record is {state}", source=self._source.name, record=entry.name, found=found
+            f"zip record is {state}",
+            source=self._source.name,
+            record=entry.name,
+            found=found,
+            code=code,
         )
 
     def _check_limit(self, limit: str, allowed: int, found: int) -> None:

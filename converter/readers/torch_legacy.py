@@ -16,6 +16,7 @@ from converter.byteio.source import MemorySource, WindowSource
 from converter.checkpoint.canonical import Note, Opened
 from converter.checkpoint.storage import Storage
 from converter.checkpoint.values import Value, as_text
+from converter.containers.detection import detect
 from converter.errors import ContainerError, PickleError, TensorError
 from converter.inert.machine import read_graph
 from converter.inert.nodes import ByteString, DictNode, Graph, ListNode, Node
@@ -277,3 +278,7 @@ def _note_rest(
                 offset=stop,
             )
         )
+        rest = WindowSource(opened.source, stop, opened.source.nbytes - stop, opened.source.name)
+        if detect(rest).kind == "torch_legacy":
+            text = f"another stream of torch.save begins at {stop}; as by torch.load, one is read"
+            opened.notes.append(Note("second_stream", text))

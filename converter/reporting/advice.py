@@ -71,6 +71,10 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "zip_damaged": _AGAIN,
         "zip_encrypted": "Unpack it with its password, and give the file that comes out.",
         "zip_not_torch": "If there are checkpoints inside, unpack it and give them one by one.",
+        "zip_packed": (
+            "Unpack it and pack it again with deflate or without compression (`zip -0 -r`): torch "
+            "reads no other either."
+        ),
         "zip_truncated": _LOST,
         "zstd_compressed": "Unpack it with `zstd -d`, and give the file that comes out.",
     }

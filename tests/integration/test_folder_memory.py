@@ -1,8 +1,9 @@
-"""A distributed checkpoint of two gigabytes is converted in the memory of a small one."""
+"""Two gigabytes are converted in the memory of a small checkpoint: a folder, a legacy stream."""
 
 from __future__ import annotations
 
 import pickle
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,15 @@ torch = pytest.importorskip("torch")
 from torch.distributed.checkpoint import metadata as dcp  # noqa: E402 - after the skip
 from torch.distributed.checkpoint.filesystem import _StorageInfo  # noqa: E402 - after the skip
 
+from tests.support.pickles import tensor_opcodes, text  # noqa: E402 - after the skip
+
 pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 RANKS = 4
 ROWS, COLUMNS = 16_384, 32_768  # 2 GiB of float32; each rank holds a block of the columns
+NUMEL = 1 << 29  # 2 GiB of float32 as well
 MAX_RESIDENT_KIB = 200 << 10
+ON_LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory of Linux")
 
 CONVERT = """
 import sys
@@ -59,20 +64,25 @@ def write_sparse(folder: Path) -> dict[int, bytes]:
     }
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory of Linux")
+def peak_of_conversion(source: Path, output: Path) -> int:
+    """Convert and verify in a process of its own; return its largest resident size in KiB."""
+    found = subprocess.run(
+        [sys.executable, "-c", CONVERT, source, output],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    return int(found.stdout)
+
+
+@ON_LINUX
 def test_two_gigabytes_in_two_hundred_megabytes(tmp_path: Path) -> None:
     folder, output = tmp_path / "dcp", tmp_path / "out.safetensors"
     folder.mkdir()
     rows = write_sparse(folder)
     try:
-        found = subprocess.run(
-            [sys.executable, "-c", CONVERT, folder, output],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=250,
-        )
-        assert int(found.stdout) < MAX_RESIDENT_KIB
+        assert peak_of_conversion(folder, output) < MAX_RESIDENT_KIB
         with output.open("rb") as file:
             start = 8 + int.from_bytes(file.read(8), "little")
             for row, data in rows.items():
@@ -82,3 +92,36 @@ def test_two_gigabytes_in_two_hundred_megabytes(tmp_path: Path) -> None:
             assert file.read(COLUMNS * 4) == bytes(COLUMNS * 4)
     finally:
         output.unlink(missing_ok=True)
+
+
+@ON_LINUX
+def test_a_legacy_stream_of_two_gigabytes(tmp_path: Path) -> None:
+    source, output = tmp_path / "legacy.pt", tmp_path / "out.safetensors"
+    marks = {0: b"first", 1 << 30: b"middle", (4 * NUMEL) - 4: b"last"}
+    head = legacy_head(NUMEL)
+    with source.open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + 4 * NUMEL)
+        for place, text in marks.items():
+            file.seek(len(head) + place)
+            file.write(text[:4])
+    try:
+        assert peak_of_conversion(source, output) < MAX_RESIDENT_KIB
+        with output.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            for place, text in marks.items():
+                file.seek(start + place)
+                assert file.read(4) == text[:4]
+        assert output.stat().st_size == start + 4 * NUMEL
+    finally:
+        output.unlink(missing_ok=True)
+
+
+def legacy_head(numel: int) -> bytes:
+    """Return a legacy stream of one float32 tensor up to where its elements begin."""
+    facts = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
+    before = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, facts)]
+    tree = b"\x80\x02}" + text("w") + tensor_opcodes("0", numel) + b"s."
+    # The pids of a legacy stream have one item more: there are no views.
+    tree = tree.replace(b"tQ", b"NtQ")
+    return b"".join([*before, tree, pickle.dumps(["0"], 2), struct.pack("<q", numel)])

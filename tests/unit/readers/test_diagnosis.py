@@ -14,6 +14,7 @@ from tests.support.diagnosis_files import DIAGNOSES, Diagnosis
 from tests.support.logical_bytes import read_bytes
 from tests.support.pickles import torch_zip
 from tests.support.small_files import NUMBERS, SMALL_FILES, safetensors_file
+from tests.support.zip_builder import Member, ZipBuilder
 
 NAMES = [f"{item.code}-{index}" for index, item in enumerate(DIAGNOSES)]
 
@@ -116,3 +117,20 @@ def test_cut_safetensors_is_no_text() -> None:
     with pytest.raises(FormatError) as caught:
         read_bytes(safetensors_file()[:20])
     assert caught.value.code == "safetensors_truncated"
+
+
+@pytest.mark.parametrize(
+    ("rest", "codes"), [(SMALL_FILES["legacy"](), ["second_stream"]), (bytes(100), [])]
+)
+def test_what_follows_a_legacy_stream(rest: bytes, codes: list[str]) -> None:
+    opened = read_bytes(SMALL_FILES["legacy"]() + rest)
+    assert [one.code for one in opened.anomalies] == ["trailing_bytes"]
+    assert [note.code for note in opened.notes] == codes
+    assert opened.error is None
+
+
+def test_records_packed_by_other_methods_have_advice() -> None:
+    member = Member("r/data.pkl", b"\x80\x02N.", central={"method": 12}, local={"method": 12})
+    with pytest.raises(FormatError, match="method 12") as caught:
+        read_bytes(ZipBuilder([member]).build())
+    assert caught.value.code == "zip_packed"

@@ -25,6 +25,7 @@ from converter.readers.flattening import TensorMap
 from converter.readers.layouts import prefix_notes, recognised_layout
 from converter.readers.modules import is_module
 from converter.readers.optimizer_objects import is_optimizer_object, is_scheduler_object
+from converter.readers.parameter_ids import address_notes
 from converter.readers.shard_notes import shard_notes
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def canonical(opened: Opened, limits: Limits) -> Checkpoint:
     notes += _accounting_notes(components, tensors)
     notes += prefix_notes(components)
     notes += shard_notes(components)
+    notes += address_notes(components)
     return Checkpoint(
         opened,
         style,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -261,14 +260,13 @@ def pickled(path: Path, content: bytes) -> Path:
     return path
 
 
-def there_and_back(path: Path, tmp_path: Path) -> tuple[Checkpoint, float]:
-    started = time.monotonic()
+def there_and_back(path: Path, tmp_path: Path) -> Checkpoint:
     converter.convert(path, tmp_path / "there.safetensors")
     converter.restore(tmp_path / "there.safetensors", tmp_path / "back.pt")
     again = converter.open(tmp_path / "back.pt")
     original = converter.open(path)
     assert trees_equal(original.opened.root, again.opened.root) is None
-    return again, time.monotonic() - started
+    return again
 
 
 def test_tree_of_more_leaves_than_atoms_comes_back(tmp_path: Path) -> None:
@@ -279,8 +277,9 @@ def test_tree_of_more_leaves_than_atoms_comes_back(tmp_path: Path) -> None:
     )
     # What was pushed before stays below: one tuple of all of them is the root.
     path = pickled(tmp_path / "wide.pt", b"(" + content + tensor_opcodes("0", 1) + b"t")
-    again, seconds = there_and_back(path, tmp_path)
-    assert seconds < 60
+    again = there_and_back(path, tmp_path)
+    assert (tmp_path / "there.safetensors").stat().st_size < 100_000
+    assert (tmp_path / "back.pt").stat().st_size < 100_000
     live = again.to_python()
     assert live[199][0] is live[199][1]
     assert len(find_tensors([again.opened.root])) == 1
@@ -289,7 +288,7 @@ def test_tree_of_more_leaves_than_atoms_comes_back(tmp_path: Path) -> None:
 def test_cyclic_tree_comes_back(tmp_path: Path) -> None:
     content = b"}q\x00(" + text("self") + b"h\x00" + text("list") + b"]q\x01(h\x00h\x01e"
     path = pickled(tmp_path / "cyclic.pt", content + text("w") + tensor_opcodes("0", 1) + b"u")
-    again, _ = there_and_back(path, tmp_path)
+    again = there_and_back(path, tmp_path)
     live = again.to_python()
     assert live["self"] is live
     assert live["list"][1] is live["list"]
@@ -301,8 +300,7 @@ def test_deep_tree_comes_back(tmp_path: Path) -> None:
     content = b"]" * depth + b"a" * (depth - 1)
     tensor = text("w") + tensor_opcodes("0", 1)
     path = pickled(tmp_path / "deep.pt", b"}(" + text("deep") + content + tensor + b"u")
-    again, seconds = there_and_back(path, tmp_path)
-    assert seconds < 60
+    again = there_and_back(path, tmp_path)
     live = again.to_python()["deep"]
     for _ in range(depth - 1):
         (live,) = live

@@ -135,26 +135,34 @@ def _against_sequence(value: SequenceValue) -> str | None:
 def _against_mapping(value: MappingValue) -> str | None:
     if value.kind not in MAPPINGS:
         return f"a {value.kind}"
-    if value.kind != "OrderedDict" and not _says_nothing(value.attributes):
+    if value.kind != "OrderedDict" and not _says_nothing(value):
         return f"a {value.kind} with attributes"
     if not all(type(key) is str or is_key(key) for key, _ in value.entries):
         return f"a {value.kind} with keys that only Python can hash"
     return None
 
 
-def _says_nothing(attributes: MappingValue | None) -> bool:
+def _says_nothing(value: MappingValue) -> bool:
     """Return whether attributes are absent, or metadata that repeats what the tensors say.
 
-    That is ``{"format": "pt"}`` of a safetensors file, and of an index the sums of its tensors.
+    That is ``{"format": "pt"}`` of a safetensors file, the sums of an index, and in both the second
+    names of tensors, which the mapping has as well.
     """
+    attributes = value.attributes
     if attributes is None or not attributes.entries:
         return True
     metadata = attributes.find("__metadata__")
-    return (
-        len(attributes.entries) == 1
-        and isinstance(metadata, MappingValue)
-        and all(entry == ("format", "pt") or entry[0] in _SUMS for entry in metadata.entries)
-    )
+    if len(attributes.entries) != 1 or not isinstance(metadata, MappingValue):
+        return False
+    tensors = {key: item for key, item in value.entries if isinstance(item, TensorRef)}
+    return all(_repeats(key, said, tensors) for key, said in metadata.entries)
+
+
+def _repeats(key: Value, said: Value, tensors: dict[Value, TensorRef]) -> bool:
+    """Return whether an entry of metadata says nothing that the tensors do not."""
+    if (key, said) == ("format", "pt") or key in _SUMS:
+        return True
+    return isinstance(said, str) and key in tensors and tensors[key] is tensors.get(said)
 
 
 def _against_plain(value: PlainValue) -> str | None:

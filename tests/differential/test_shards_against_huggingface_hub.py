@@ -99,6 +99,50 @@ def test_folder_opens_as_what_it_was_with_and_without_its_document(tmp_path: Pat
         (folder / "checkpoint.depickle.json").unlink(missing_ok=True)
 
 
+def test_model_of_a_bundle_loads_as_a_model(tmp_path: Path) -> None:
+    model = Tied()
+    bundle = {"model": model.state_dict(), "epoch": 3, "w": torch.ones(2)}
+    torch.save(bundle, tmp_path / "run.pt")
+    assert depickle("convert", tmp_path / "run.pt", tmp_path / "run").code == 0
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    assert depickle("convert", tmp_path / "model.pt", tmp_path / "model.safetensors").code == 0
+    for path in (tmp_path / "run" / "model.safetensors", tmp_path / "model.safetensors"):
+        fresh = Tied()
+        with torch.no_grad():
+            for parameter in fresh.parameters():
+                parameter.fill_(-1.0)
+        safetensors.torch.load_model(fresh, path, strict=True)
+        assert hub.load_torch_model(Tied(), path, strict=False).unexpected_keys == []
+        loaded = safetensors.torch.load_file(path)
+        assert loaded.keys() == model.state_dict().keys() - {"tail.weight"}
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(fresh.state_dict()[name], tensor), name
+
+
+def test_folder_is_restored_with_and_without_its_document(tmp_path: Path) -> None:
+    model = Tied()
+    folder = folder_of(model, tmp_path)
+    for number in range(2):
+        back = tmp_path / f"{number}.pt"
+        converter.restore(folder, back)
+        found = torch.load(back, weights_only=True)
+        assert found.keys() == model.state_dict().keys()
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(found[name], tensor), name
+        (folder / "checkpoint.depickle.json").unlink(missing_ok=True)
+
+
+def test_metadata_that_says_more_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    state = {"w": torch.ones(2), "v": torch.ones(2)}
+    for metadata in ({"format": "pt", "author": "x"}, {"w": "v"}, {"format": "tf"}, {"u": "w"}):
+        safetensors.torch.save_file(state, path, metadata=metadata)
+        outcome = depickle("restore", path, tmp_path / "back.pt")
+        assert outcome.code == (0 if metadata == {"u": "w"} else 2), metadata
+    found = torch.load(tmp_path / "back.pt", weights_only=True)
+    assert found["u"].data_ptr() == found["w"].data_ptr()
+
+
 def test_fingerprint_does_not_depend_on_shards(tmp_path: Path) -> None:
     folder = folder_of(Tied(), tmp_path)
     lines = [

@@ -12,6 +12,7 @@ import importlib.util
 import math
 import random
 import sys
+import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from tests.mutation.sources import Source, changed_lines
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from tests.mutation.mutants import Mutant, Session
@@ -38,12 +39,12 @@ class Campaign:
         package = read_packages()[name]
         self._name: Final = name
         self._session: Final = session
-        self._covered: Final = trial.cover(package)
         self._sources: Final = {module: Source(module) for module in package.modules}
         for module in _PRELOADED:
             if importlib.util.find_spec(module.partition(".")[0]):
                 importlib.import_module(module)
         gc.freeze()  # pytest collects garbage as it ends, and need not look through torch
+        self._covered: Final = trial.cover(package)
         # A mutant must not leave its bytecode to the next one, nor find that of the original.
         sys.dont_write_bytecode = True
         for path in package.modules:
@@ -60,12 +61,18 @@ class Campaign:
             found.sort(key=lambda mutant: mutant.order)
             choice = random.Random(f"{seed} {module.as_posix()}")  # noqa: S311 - no secret
             chosen += choice.sample(found, math.ceil(len(found) * share))
+        random.Random(seed).shuffle(chosen)  # noqa: S311 - so that any part is of all modules
         return chosen
 
-    def try_all(self, chosen: Iterable[Mutant]) -> bool:
-        """Try mutants and print what became of them; return whether one is a gap."""
-        self._try_unmutated()
-        found = [self._try(mutant) for mutant in chosen]
+    def try_all(self, chosen: Sequence[Mutant], minutes: float) -> bool:
+        """Try mutants for so long, print what became of them; return whether one is a gap."""
+        until = time.monotonic() + 60 * minutes
+        found = []
+        for mutant in chosen:
+            found.append(self._try(mutant))
+            if time.monotonic() > until:
+                sys.stdout.write(f"time is up: {len(found)} of {len(chosen)} tried\n")
+                break
         self._try_unmutated()
         return _tell(self._name, len(self._evaluated(self._session.mutants())), found)
 
@@ -113,8 +120,8 @@ def run(name: str, chosen: argparse.Namespace) -> bool:
     with mutants.opened(chosen.sessions / f"{name}.sqlite") as session:
         campaign = Campaign(name, session)
         if chosen.again:
-            return campaign.try_all(session.survivors())
-        return campaign.try_all(campaign.choose(chosen.share, chosen.seed))
+            return campaign.try_all(session.survivors(), chosen.minutes)
+        return campaign.try_all(campaign.choose(chosen.share, chosen.seed), chosen.minutes)
 
 
 def _tell(name: str, in_all: int, found: Iterable[tuple[str, tuple[str, str, str]]]) -> bool:

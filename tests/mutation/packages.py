@@ -49,16 +49,16 @@ class Survivor:
 
 
 def read_packages() -> dict[str, Package]:
-    """Read ``packages.toml``."""
+    """Read ``packages.toml``.
+
+    Raises:
+        FileNotFoundError: a pattern matches no module.
+    """
     listed = tomllib.loads((_FOLDER / "packages.toml").read_text(encoding="utf-8"))
     return {
         name: Package(
             modules=tuple(
-                sorted(
-                    path.relative_to(REPOSITORY)
-                    for pattern in package["modules"]
-                    for path in REPOSITORY.glob(pattern)
-                )
+                sorted(path for pattern in package["modules"] for path in _matching(pattern))
             ),
             tests=tuple(map(tuple, package["tests"])),
             without=tuple(package["without"]),
@@ -71,3 +71,10 @@ def read_survivors() -> list[Survivor]:
     """Read ``survivors.toml``."""
     listed = tomllib.loads((_FOLDER / "survivors.toml").read_text(encoding="utf-8"))
     return [Survivor(**one) for one in listed["survivor"]]
+
+
+def _matching(pattern: str) -> list[Path]:
+    found = [path.relative_to(REPOSITORY) for path in REPOSITORY.glob(pattern)]
+    if not found:
+        raise FileNotFoundError(pattern)
+    return found

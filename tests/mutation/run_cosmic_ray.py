@@ -30,6 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", metavar="PACKAGE", help="of packages.toml")
     parser.add_argument("--share", type=float, default=0.1, help="of the mutants of each module")
+    parser.add_argument("--minutes", type=float, default=60, help="at most, for each package")
     parser.add_argument("--seed", type=int, default=1, help="of the choice")
     parser.add_argument("--again", action="store_true", help="only what survived the last time")
     parser.add_argument(
@@ -62,7 +63,7 @@ def _run_in_a_copy(names: list[str], chosen: argparse.Namespace) -> int:
             else:
                 shutil.copy2(source, folder)
         command = [sys.executable, "-m", __spec__.name, "--inside", *names]
-        command += [f"--share={chosen.share}", f"--seed={chosen.seed}"]
+        command += [f"--{name}={getattr(chosen, name)}" for name in ("share", "seed", "minutes")]
         command += [f"--sessions={chosen.sessions.resolve()}", *["--again"] * chosen.again]
         environment = os.environ | {"HYPOTHESIS_PROFILE": "mutation", "OMP_NUM_THREADS": "1"}
         return subprocess.run(command, cwd=folder, env=environment, check=False).returncode

@@ -145,7 +145,7 @@ def _try_group(chosen: dict[str, float]) -> str:
 
     return _forked(
         run,
-        processor_seconds=10 + 5 * int(sum(chosen.values())),
+        processor_seconds=5 + 5 * int(sum(chosen.values())),
         clock_seconds=_CLOCK_SECONDS,
     )
 

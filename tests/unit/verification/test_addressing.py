@@ -254,5 +254,26 @@ def test_empty_tensor_may_lie_anywhere() -> None:
 def test_overlap_has_a_limit() -> None:
     tensor = tensor_of(bytes(4), "float32", (101,), (0,))
     tensor_layout(tensor, Limits(max_overlap_bytes=400), "t")
-    with pytest.raises(LimitError):
+    with pytest.raises(LimitError) as caught:
         tensor_layout(tensor, Limits(max_overlap_bytes=399), "t")
+    assert (caught.value.expected, caught.value.found) == ("at most 399", "400")
+
+
+@pytest.mark.parametrize(
+    ("shape", "steps", "nbytes", "offsets"),
+    [
+        ((4,), (4096,), 1 + 3 * 4096, [0]),
+        ((4,), (4097,), 1 + 3 * 4097, [0]),
+        ((4,), (4098,), 1, [0, 4098, 8196, 12_294]),
+        ((3, 2, 2), (50_000, 9_000, 1), 2, [0, 9_000, 50_000, 59_000, 100_000, 109_000]),
+        ((2, 3, 1), (9_000, 50_000, 7), 1, [0, 9_000, 50_000, 59_000, 100_000, 109_000]),
+        ((2, 2, 2), (90_000, 20_000, 5_000), 1, None),
+    ],
+)
+def test_runs_that_are_read_one_by_one(
+    shape: tuple[int, ...], steps: tuple[int, ...], nbytes: int, offsets: list[int] | None
+) -> None:
+    window = plan_window(shape, steps, 1)
+    assert window.nbytes == nbytes
+    assert sorted(window.offsets()) == (offsets or sorted(positions(shape, steps)))
+    assert window.count == len(list(window.offsets()))

@@ -57,6 +57,27 @@ def test_values_in_logical_order(view: tuple[bytes, TensorRef], budget: int) -> 
     assert values_of(tensor, Limits(gather_chunk_bytes=budget)) == looked_up(raw, tensor)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("offset", [0, 1, 7, 12])
+@pytest.mark.parametrize(
+    ("shape", "stride"),
+    [
+        ((3, 2, 5), (20_000, 6_001, 1)),
+        ((2, 3, 5), (6_001, 20_000, 3)),
+        ((4, 3), (1, 9_999)),
+        ((3, 1_500), (40_000, 2)),
+    ],
+)
+def test_values_of_rows_that_lie_far_apart(
+    dtype: str, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
+) -> None:
+    last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+    raw = counting((last + 1) * BY_NAME[dtype].itemsize)
+    tensor = tensor_of(raw, dtype, shape, stride, offset)
+    for budget in (1 << 25, 512):
+        assert values_of(tensor, Limits(gather_chunk_bytes=budget)) == looked_up(raw, tensor)
+
+
 @pytest.mark.parametrize(
     ("dtype", "raw", "flags", "expected"),
     [

@@ -53,10 +53,15 @@ def test_old_torch_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
-    report = compare_with_torch(tmp_path / "x.pt", checkpoint_of({}))
-    assert report.verdict is OracleVerdict.ABSENT
-    assert "too old" in (report.reason or "")
+    for version in ("1.13.1", "2.9.1+cpu"):
+        monkeypatch.setattr(torch, "__version__", version)
+        report = compare_with_torch(tmp_path / "x.pt", checkpoint_of({}))
+        assert report.verdict is OracleVerdict.ABSENT
+        assert "too old" in (report.reason or "")
+    for version in ("2.10.0", "2.11.0a0", "3.0"):
+        monkeypatch.setattr(torch, "__version__", version)
+        report = compare_with_torch(tmp_path / "x.pt", checkpoint_of({}))
+        assert report.verdict is OracleVerdict.REFUSED  # asked, for a file that is not there
 
 
 @pytest.mark.torch
@@ -181,3 +186,11 @@ def test_torch_is_not_asked_what_it_reads_wrongly(
     report = compare_with_torch(tmp_path / "x.pt", checkpoint_of(ours))
     assert report.skipped == ("w",)
     assert [(d.kind, d.name) for d in report.differences] == [(DifferenceKind.BYTES, "x")]
+
+
+@pytest.mark.torch
+def test_keys_that_are_tuples(torch: Any, tmp_path: Path) -> None:  # noqa: ANN401 - as above
+    path = saved(torch, {("a", 1, (2, "b")): {"w": tensor(torch)}}, tmp_path)
+    ours = {"(a, 1, (2, b)).w": tensor_of(A, "float32", (2, 3))}
+    report = compare_with_torch(path, checkpoint_of(ours))
+    assert report == OracleReport(OracleVerdict.AGREES, None, 1)

@@ -108,6 +108,22 @@ def test_unreadable_source_is_an_error_of_the_source(tmp_path: Path) -> None:
         copied(tmp_path, Extent(closed, 0, 5), 0)
 
 
+def test_place_of_a_failure_in_the_middle(
+    tmp_path: Path, source: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "copy_file_range")
+    real = os.preadv
+
+    def breaking(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        if offset >= 24:
+            raise OSError(errno.EIO, "broken")
+        return real(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", breaking)
+    with pytest.raises(SourceError, match="cannot read: offset 24: "):
+        copied(tmp_path, Extent(source, 10, 50), 0)
+
+
 def test_progress_is_told_in_large_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "_PROGRESS_STEP_NBYTES", 10)
     seen = Seen()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,8 @@ from converter.checkpoint.tensor import TensorRef
 from converter.errors import TensorError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.writing.gather import TensorBytes, stream_tensor
+from converter.writing.scattered import is_better_scattered
+from converter.writing.strided import reduce_view
 from tests.unit.writing.made import storage, tensor, view
 
 TINY = Limits(copy_chunk_bytes=5, gather_chunk_bytes=16)
@@ -52,6 +55,24 @@ def test_transposed_big_endian_and_negated() -> None:
     base = storage(bytes([0, 1, 0, 2, 0, 3, 0, 4]), big_endian=True)
     one = replace(view(base, "int16", (2, 2), (1, 2)), neg=True)
     assert gathered(one) == b"".join((-n).to_bytes(2, "little", signed=True) for n in (1, 3, 2, 4))
+
+
+@pytest.mark.parametrize(("big_endian", "neg"), [(True, False), (False, True), (True, True)])
+def test_blocks_of_a_large_matrix_are_resolved_too(*, big_endian: bool, neg: bool) -> None:
+    side = 300
+    numbers = [i * 7919 % 65_521 - 32_768 for i in range(side * side)]
+    content = struct.pack(f"{'>' if big_endian else '<'}{len(numbers)}h", *numbers)
+    base = storage(content, big_endian=big_endian)
+    one = replace(view(base, "int16", (side, side), (1, side)), neg=neg)
+    limits = Limits(gather_chunk_bytes=1 << 12)
+    assert is_better_scattered(reduce_view(one), limits.gather_chunk_bytes)
+    expected = [
+        -numbers[row + column * side] if neg else numbers[row + column * side]
+        for row in range(side)
+        for column in range(side)
+    ]
+    wrapped = b"".join((n & 0xFFFF).to_bytes(2, "little") for n in expected)
+    assert gathered(one, limits) == wrapped
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 5)])

@@ -152,7 +152,16 @@ class PlanError(DepickleError):
 
 
 class SinkError(DepickleError):
-    """The output cannot be written."""
+    """The output cannot be written.
+
+    Attributes:
+        code: as in `FormatError`.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        """Keep the code beside the message."""
+        super().__init__(message)
+        self.code = code
 
 
 def without_frames(error: BaseException) -> None:

@@ -134,7 +134,7 @@ def _check_target(target: Path, *, replace: bool) -> None:
     temporaries.remove_abandoned(target)
     if os.path.lexists(target):
         msg = f"output exists: {target}: expected a new name, or leave to replace it"
-        raise SinkError(msg)
+        raise SinkError(msg, code="output_exists")
 
 
 def _refusal(checkpoint: Checkpoint, unsupported: list[Unsupported]) -> PlanError:

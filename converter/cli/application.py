@@ -65,6 +65,8 @@ def _migrate() -> click.Command:
     return cmd_migrate
 
 
+_VERBOSE: Final = frozenset({"-v", "--verbose"})
+
 # Name → what imports the command: each brings only what it needs itself.
 _COMMANDS: Final[dict[str, Callable[[], click.Command]]] = {
     "inspect": _inspect,
@@ -100,7 +102,8 @@ def application() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; every refusal is one sentence."""
-    return exit_code_from(lambda: _parsed_and_run(arguments))
+    verbose = not _VERBOSE.isdisjoint(arguments)
+    return exit_code_from(lambda: _parsed_and_run(arguments), verbose=verbose)
 
 
 def _parsed_and_run(arguments: Sequence[str]) -> int:

@@ -55,7 +55,7 @@ def cmd_convert(source: str, destination: str, **chosen: Any) -> int:  # noqa: A
         fingerprint=chosen["fingerprint"],
         policy=policy_of([chosen["allow"]] if chosen["allow"] else []),
     )
-    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    progress = progress_for(chosen)
     report = converter.convert(
         source, destination, options=options, settings=settings, progress=progress
     )

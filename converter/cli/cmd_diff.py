@@ -31,7 +31,7 @@ def cmd_diff(a: str, b: str, **chosen: Any) -> int:  # noqa: ANN401 - click's
         a,
         b,
         values=not chosen["no_values"],
-        progress=progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"])),
+        progress=progress_for(chosen),
     )
     if not chosen["quiet"]:
         show(

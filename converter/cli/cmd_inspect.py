@@ -27,7 +27,7 @@ def cmd_inspect(path: str, *, everything: bool, fingerprint: bool, **chosen: Any
 
     Nothing is executed and, but for a fingerprint, no tensor is read.
     """
-    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    progress = progress_for(chosen)
     report = converter.inspect(path, fingerprint=fingerprint, progress=progress)
     if not chosen["quiet"]:
         text = partial(inspection_text, report, everything=everything)

@@ -46,7 +46,7 @@ def cmd_migrate(root: str, destination: str, **chosen: Any) -> int:  # noqa: ANN
         replace=chosen["replace"],
         policy=policy_of([chosen["allow"]] if chosen["allow"] else []),
     )
-    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    progress = progress_for(chosen)
     report = converter.migrate(
         root, destination, settings=settings, jobs=chosen["jobs"], progress=progress
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 import converter
@@ -22,16 +24,7 @@ from converter.reporting.restoration import restoration_text
 @click.option("--replace", is_flag=True, help="Replace an existing output.")
 @format_option
 @quiet_options
-def cmd_restore(  # noqa: PLR0913 - one per option
-    source: str,
-    destination: str,
-    *,
-    allow_unsupported: bool,
-    replace: bool,
-    format_name: str,
-    quiet: bool,
-    no_progress: bool,
-) -> int:
+def cmd_restore(source: str, destination: str, **chosen: Any) -> int:  # noqa: ANN401 - click's
     """Write SRC as DST, a file that torch.load(weights_only=True) takes, and read it again.
 
     SRC is a converted checkpoint or one of any other kind. What such a file cannot hold (dates,
@@ -40,10 +33,10 @@ def cmd_restore(  # noqa: PLR0913 - one per option
     report = converter.restore(
         source,
         destination,
-        allow_unsupported=allow_unsupported,
-        replace=replace,
-        progress=progress_for(wanted=not (quiet or no_progress)),
+        allow_unsupported=chosen["allow_unsupported"],
+        replace=chosen["replace"],
+        progress=progress_for(chosen),
     )
-    if not quiet:
-        show(lambda: restoration_text(report), report, format_name)
+    if not chosen["quiet"]:
+        show(lambda: restoration_text(report), report, chosen["format_name"])
     return ExitCode.DONE if report.verification.identical else ExitCode.DIFFERS

@@ -59,7 +59,7 @@ def cmd_verify(source: str, output: str | None, **chosen: Any) -> int:  # noqa: 
         output,
         options=None if options == WriteOptions(folder=options.folder) else options,
         settings=settings,
-        progress=progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"])),
+        progress=progress_for(chosen),
     )
     if not chosen["quiet"]:
         show(lambda: verification_text(report), report, chosen["format_name"])
@@ -71,7 +71,7 @@ def _check_fingerprint(source: str, chosen: dict[str, Any]) -> int:
     if write_options(chosen, folder=False) != WriteOptions() or chosen["oracle"]:
         msg = "--fingerprint takes no options about what was written"
         raise click.UsageError(msg)
-    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    progress = progress_for(chosen)
     report = converter.verify_fingerprint(source, chosen["fingerprint"], progress=progress)
     if not chosen["quiet"]:
         show(lambda: fingerprint_text(report), report, chosen["format_name"])

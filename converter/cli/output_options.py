@@ -35,11 +35,19 @@ def format_option(command: _Command) -> _Command:
 
 
 def quiet_options(command: _Command) -> _Command:
-    """Add ``-q`` and ``--no-progress``."""
-    command = click.option("-q", "--quiet", is_flag=True, help="Print no result, only errors.")(
-        command
-    )
-    return click.option("--no-progress", is_flag=True, help="Show no progress bar.")(command)
+    """Add ``-q``, ``-v`` and ``--no-progress``."""
+    for add in (
+        click.option("-q", "--quiet", is_flag=True, help="Print no result, only errors."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            help="Say how long each phase took, and where it broke.",
+        ),
+        click.option("--no-progress", is_flag=True, help="Show no progress bar."),
+    ):
+        command = add(command)
+    return command
 
 
 def selection_options(command: _Command) -> _Command:

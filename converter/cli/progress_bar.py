@@ -1,25 +1,57 @@
-"""A progress bar on standard error, for long work on a terminal."""
+"""How far long work is, on standard error: a bar on a terminal, lines where they are asked for."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from converter.progress import Progress, SilentProgress
+from converter.reporting.terminal_text import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
 _PATIENCE_S: Final = 0.5
 
 
-def progress_for(*, wanted: bool) -> Progress:
-    """Return a bar where a person watches standard error, else silence."""
-    if wanted and sys.stderr.isatty():
-        return BarProgress()
-    return SilentProgress()
+def progress_for(chosen: Mapping[str, Any]) -> Progress:
+    """Return what the options of a command ask for: a bar only where a person watches."""
+    wanted = not (chosen["quiet"] or chosen["no_progress"])
+    bar: Progress = BarProgress() if wanted and sys.stderr.isatty() else SilentProgress()
+    return PhaseLines(bar) if chosen["verbose"] else bar
+
+
+class PhaseLines:
+    """A line for each phase that is done, beside other progress."""
+
+    def __init__(self, inner: Progress) -> None:
+        """Pass everything on to `inner`."""
+        self._inner: Final = inner
+        self._label = ""
+        self._done = 0
+        self._started_s = 0.0
+
+    def begin(self, label: str, total_nbytes: int) -> None:
+        """Start a phase."""
+        self._label, self._done, self._started_s = label, 0, time.monotonic()
+        self._inner.begin(label, total_nbytes)
+
+    def advance(self, nbytes: int) -> None:
+        """Move on."""
+        self._done += nbytes
+        self._inner.advance(nbytes)
+
+    def end(self) -> None:
+        """Take the bar away, then say what was done in what time."""
+        self._inner.end()
+        seconds = time.monotonic() - self._started_s
+        rate = size_text(int(self._done / seconds)) if seconds > 0 else "at once"
+        text = f"{self._label}: {size_text(self._done)} in {seconds:.2f} s ({rate}/s)"
+        print(f"depickle: {text}", file=sys.stderr)
 
 
 class BarProgress:

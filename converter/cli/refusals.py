@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def exit_code_from(command: Callable[[], int]) -> int:
-    """Run a command and return its exit code; every refusal is one sentence."""
+def exit_code_from(command: Callable[[], int], *, verbose: bool = False) -> int:
+    """Run a command and return its exit code; every refusal is one sentence.
+
+    With `verbose` a defect of ours also shows where it is, for the report that it asks for.
+    """
     try:
         return command()
     except KeyboardInterrupt:
@@ -31,6 +34,11 @@ def exit_code_from(command: Callable[[], int]) -> int:
     except Exception as error:  # noqa: BLE001 - a defect gets its sentence too, not a traceback
         what = printable(f"{type(error).__name__}: {error}")
         print(f"depickle: a defect of depickle itself, please report it: {what}", file=sys.stderr)
+        if verbose:
+            import traceback
+
+            lines = "".join(traceback.format_exception(error)).splitlines()
+            print("\n".join(map(printable, lines)), file=sys.stderr)
     return ExitCode.FAILED
 
 

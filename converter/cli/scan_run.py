@@ -29,6 +29,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "jobs": None,
     "quiet": False,
     "no_progress": False,
+    "verbose": False,
 }
 """Every option of the command, as it is where it is not given."""
 
@@ -50,7 +51,7 @@ def run_scan(paths: Sequence[str], chosen: Mapping[str, Any] = DEFAULTS) -> Exit
         if not os.path.exists(path):  # noqa: PTH110 - pathlib takes as long to import as a scan
             msg = f"no such file or folder: {path}"
             raise SourceNotFoundError(msg)
-    progress = progress_for(wanted=not (chosen["quiet"] or chosen["no_progress"]))
+    progress = progress_for(chosen)
     reports = file_reports_of(
         paths, explained=chosen["explain"], progress=progress, jobs=chosen["jobs"]
     )

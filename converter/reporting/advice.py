@@ -50,6 +50,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "lz4_compressed": "Unpack it with `lz4 -d` (or joblib), and give the file that comes out.",
         "npy_damaged": _AGAIN,
         "npy_truncated": _LOST,
+        "output_exists": "Give another name, or --replace.",
         "pickle_truncated": _LOST,
         "record_short": _LOST,
         "safetensors_damaged": _AGAIN,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from converter.checkpoint.canonical import Note
 from converter.checkpoint.embedding import embedded_storages
 from converter.reporting.documents import ConversionReport, LeftOut, OutputFile, observation
-from converter.reporting.inspection import component_line, note_lines, source_facts
+from converter.reporting.inspection import (
+    component_line,
+    note_lines,
+    source_facts,
+    value_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,10 +57,18 @@ def conversion_report(
         renamed={change.name: change.source_name for change in plan.renamed},
         encodings={e.name: e.encoding for e in entries if e.encoding is not None},
         left_out=_left_out(checkpoint, plan, limits),
-        notes=note_lines(checkpoint.notes),
+        notes=note_lines([*checkpoint.notes, *_plain_notes(checkpoint, plan)]),
         anomalies=[observation(anomaly) for anomaly in checkpoint.opened.anomalies],
         verification=verification,
     )
+
+
+def _plain_notes(checkpoint: Checkpoint, plan: OutputPlan) -> list[Note]:
+    """Say what a plain output leaves out beside tensors: values have no other place."""
+    if not plan.plain or not value_lines(checkpoint.opened.root):
+        return []
+    text = "a plain output holds tensors only: the other values are left out"
+    return [Note("values_left_out", text)]
 
 
 def _left_out(checkpoint: Checkpoint, plan: OutputPlan, limits: Limits) -> list[LeftOut]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.errors import PlanError
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from converter.checkpoint.storage import Storage
     from converter.checkpoint.tensor import TensorRef
     from converter.writing.options import WriteOptions
+
+
+# What an option is to be, where that is not part of a name.
+_WANTED: Final = dict.fromkeys(("include", "exclude"), "a pattern that fits a tensor's whole name")
 
 
 class LeftOut(NamedTuple):
@@ -184,7 +188,8 @@ def _check_all_used(options: WriteOptions, used: set[tuple[str, str]]) -> None:
     asked += [("rename", old) for old, _ in options.renames]
     for option, text in asked:
         if (option, text) not in used:
-            msg = f"{option} matches nothing: {text!r}: expected part of a tensor's name"
+            wanted = _WANTED.get(option, "part of a tensor's name")
+            msg = f"{option} matches nothing: {text!r}: expected {wanted}"
             raise PlanError(msg)
 
 

@@ -102,12 +102,20 @@ def test_option_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_existing_output_is_not_replaced_unasked(converted: Path) -> None:
+    assert "--replace" in depickle("convert", RUN, converted).err
     before = converted.read_bytes()
     outcome = depickle("convert", RUN, converted)
     assert outcome.code == 1
     assert converted.read_bytes() == before
     assert depickle("convert", RUN, converted, "--replace").code == 0
     assert converted.read_bytes() == before
+
+
+def test_plain_output_says_that_values_are_left_out(tmp_path: Path) -> None:
+    plain = depickle("convert", RUN, tmp_path / "plain.safetensors", "--plain").out
+    assert "a plain output holds tensors only: the other values are left out" in plain
+    linear = REPOSITORY / "corpus" / "state_dict" / "linear.pt"
+    assert "left out" not in depickle("convert", linear, tmp_path / "l.safetensors", "--plain").out
 
 
 def test_plain_file_has_only_the_format_in_its_metadata(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ PACKAGE = Path(__file__).parents[3] / "converter"
 
 def written_codes() -> Iterator[str]:
     """Yield every text that stands after ``code=`` in a call of the package."""
-    for layer in ("byteio", "containers", "inert", "checkpoint", "readers"):
-        for path in (PACKAGE / layer).rglob("*.py"):
+    layers = ("byteio", "containers", "inert", "checkpoint", "readers")
+    for folder in (PACKAGE.glob("*.py"), *((PACKAGE / layer).rglob("*.py") for layer in layers)):
+        for path in folder:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.keyword) and node.arg == "code":
                     value = node.value

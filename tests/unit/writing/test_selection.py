@@ -110,7 +110,7 @@ def test_include_and_exclude_together() -> None:
 
 
 def test_patterns_tell_case_apart() -> None:
-    with pytest.raises(PlanError, match="include matches nothing"):
+    with pytest.raises(PlanError, match="include matches nothing: 'HEAD': expected a pattern"):
         wanted(WriteOptions(include=("HEAD",)))
 
 

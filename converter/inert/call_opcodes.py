@@ -52,6 +52,10 @@ def _global(processor: Processor, data: bytes, position: int) -> int:
     return position
 
 
+NO_TEXT: Final = "STACK_GLOBAL needs text"
+"""What is wrong where its operands are none."""
+
+
 def _stack_global(processor: Processor, _data: bytes, position: int) -> int:
     stack = processor.stack
     module, name = stack[-2], stack[-1]
@@ -62,7 +66,7 @@ def _stack_global(processor: Processor, _data: bytes, position: int) -> int:
             detail = f"module: {kind_of(module)}, name: {kind_of(name)}"
             processor.note("global_name_computed", detail, offset=offset)
         raise PickleError(
-            "STACK_GLOBAL needs text",
+            NO_TEXT,
             expected="str and str",
             found=f"{kind_of(module)} and {kind_of(name)}",
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from converter.inert.call_opcodes import NO_TEXT
 from converter.inert.nodes import (
     ATOMS,
     ByteArrayNode,
@@ -80,6 +81,22 @@ def roots_of(graph: Graph) -> list[Node]:
     """Return everything of a graph that nothing else may hold."""
     effects = [node for effect in graph.effects for node in (effect.target, effect.operand)]
     return [graph.root, *graph.leftover, *effects, *graph.calls, *graph.persistent]
+
+
+def byte_names(graph: Graph) -> tuple[str, str] | None:
+    """Return module and name where STACK_GLOBAL met strings of Python 2, which ends our reading.
+
+    CPython decodes them as ASCII and goes on; no pickler mixes the two.
+    """
+    operands = graph.leftover[-2:]
+    if graph.error is None or len(operands) < 2 or graph.error.what != NO_TEXT:
+        return None
+    texts = [
+        item.decode("latin-1") if isinstance(item, ByteString) else item
+        for item in operands
+        if isinstance(item, (str, ByteString))
+    ]
+    return (texts[0], texts[1]) if len(texts) == len(operands) else None
 
 
 def survey_of(graph: Graph, is_blob: Callable[[str | bytes], object]) -> Survey:

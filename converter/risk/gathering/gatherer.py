@@ -17,6 +17,7 @@ from converter.risk.gathering.blobs import take_blobs
 from converter.risk.gathering.collector import Collector, Place
 from converter.risk.gathering.streams import take_legacy, take_npy, take_pickle, take_suspected
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS, ScanLimits
+from converter.risk.survey import byte_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +135,9 @@ def _promises_text(name: str) -> bool:
 def _is_no_pickle(found: Collector, before: int) -> bool:
     """Return whether what merely could be a pickle broke off before it named anything."""
     graphs = [facts.graph for facts in found.pickles[before:]]
-    quiet = not any(graph.globals or graph.calls or graph.extensions for graph in graphs)
+    quiet = not any(
+        graph.globals or graph.calls or graph.extensions or byte_names(graph) for graph in graphs
+    )
     return quiet and any(graph.error is not None for graph in graphs)
 
 

@@ -13,6 +13,7 @@ from converter.inert.nodes import ByteString, ListNode
 from converter.readers.joblib_file import RawArrays
 from converter.risk.facts import Context, Origin
 from converter.risk.known_names import danger_of, safe_name
+from converter.risk.survey import byte_names
 
 if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
@@ -211,6 +212,9 @@ def says_something(graph: Graph) -> bool:
     names = [node for node in graph.globals if _is_name(node.module) and _is_name(node.name)]
     if graph.error is None:
         return bool(names or graph.extensions or graph.calls)
+    named = byte_names(graph)
+    if named is not None and all(map(_is_name, named)):
+        return True
     called = {id(call.func) for call in graph.calls}
     return any(
         danger_of(node.module, node.name) is not None

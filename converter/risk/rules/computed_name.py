@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from converter.inert.nodes import ByteString
 from converter.risk.finding import Finding, Reach, Severity, shortened
 from converter.risk.observed import Weight, weighed_streams
+from converter.risk.survey import byte_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from converter.risk.case import Case, PickleCase
 
 ID: Final = "computed-name"
-_OPERANDS: Final = 2
 WEIGHTS: Final = {
     "global_name_computed": Weight(
         Severity.DANGEROUS, "a name is computed by the pickle itself", Reach.EXECUTABLE
@@ -31,24 +30,15 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _byte_names(pickle: PickleCase) -> Iterator[Finding]:
-    """Yield a finding where STACK_GLOBAL meets byte strings, which end our reading.
-
-    CPython decodes the strings of Python 2 as ASCII and goes on; no pickler mixes the two.
-    """
-    operands = pickle.graph.leftover[-2:]
-    if pickle.graph.error is None or len(operands) != _OPERANDS:
-        return
-    if any(type(item) is ByteString for item in operands) and all(
-        isinstance(item, (str, ByteString)) for item in operands
-    ):
-        module, name = (
-            item.decode("latin-1") if isinstance(item, bytes) else str(item) for item in operands
-        )
+    """Yield a finding where a name is given in byte strings."""
+    names = byte_names(pickle.graph)
+    if names is not None and pickle.graph.error is not None:
+        text = shortened(".".join(names))
         yield Finding(
             ID,
             Severity.DANGEROUS,
             pickle.locate(pickle.graph.error.offset),
-            shortened(f"{module}.{name} is named by strings of Python 2"),
+            f"{text} is named by strings of Python 2",
             Reach.EXECUTABLE,
-            evidence=shortened(f"{module}.{name}"),
+            evidence=text,
         )

@@ -40,3 +40,11 @@ def test_calling_what_a_call_returned() -> None:
 def test_a_nested_class_of_protocol_2_is_a_name() -> None:
     cls = call(named("__builtin__", "getattr"), named("mine", "Outer"), text("Inner"))
     assert severities(RULE, PROTO2 + call(cls) + STOP) == []
+
+
+def test_byte_strings_at_the_very_start() -> None:
+    # Nothing but these bytes says that it is a pickle.
+    data = (
+        short_text("depickle_tripwire") + b"U\x04fire" + STACK_GLOBAL + EMPTY_TUPLE + REDUCE + STOP
+    )
+    assert severities(RULE, data) == ["dangerous"]

@@ -25,8 +25,6 @@ from converter.reporting.verification import oracle_text, verification_report
 from converter.risk.opened import judge_opened
 from converter.risk.policy import DEFAULT_POLICY, Policy
 from converter.risk.verdict import Verdict
-from converter.verification.torch_oracle import compare_with_torch
-from converter.verification.verifier import ExpectedTensor, verify_output
 from converter.writing.document import attach_document, document_text
 from converter.writing.options import DEFAULT_OPTIONS, WriteOptions
 from converter.writing.output import write_output
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
     from converter.checkpoint.canonical import Checkpoint
     from converter.progress import Progress
+    from converter.verification.verifier import ExpectedTensor
     from converter.writing.layout import OutputPlan
 
 SUFFIX: Final = ".safetensors"
@@ -171,6 +170,8 @@ def check_output(
 
     `written` says where the files of the plan stand now; `target` is what messages call them.
     """
+    from converter.verification.verifier import verify_output
+
     with ExitStack() as stack:
         outputs = {}
         for name, path in written.items():
@@ -194,12 +195,16 @@ def with_oracle(
     """Return a report with the word of torch on the source, where it is asked for."""
     if not settings.oracle:
         return report
+    from converter.verification.torch_oracle import compare_with_torch
+
     oracle = compare_with_torch(checkpoint.source.name, checkpoint, settings.limits)
     return oracle_text(report, oracle)
 
 
 def expected_tensors(plan: OutputPlan) -> list[ExpectedTensor]:
     """Return what the outputs of a plan must hold."""
+    from converter.verification.verifier import ExpectedTensor
+
     expected = []
     for file in plan.files:
         expected += [

@@ -7,8 +7,6 @@ import fcntl
 import hashlib
 import os
 import platform
-import secrets
-import shutil
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +29,7 @@ def temporary_path(target: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
 
     It counts as in use until `release`.
     """
-    owner = f"{os.getpid()}-{_host()}-{secrets.token_hex(6)}"
+    owner = f"{os.getpid()}-{_host()}-{os.urandom(6).hex()}"
     path = target.with_name(f"{_stem(target)}{owner}{suffix}")
     _IN_USE.add(path.name)
     return path
@@ -99,6 +97,8 @@ def remove(path: Path) -> None:
     """Remove a file or a folder tree, following no link; what cannot be removed stays."""
     with contextlib.suppress(OSError):
         if stat.S_ISDIR(path.lstat().st_mode):
+            import shutil
+
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()

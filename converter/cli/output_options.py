@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -147,6 +146,8 @@ def _size(text: str | None) -> int | None:
     if match is None:
         msg = f"--max-shard-size takes bytes, or a number of KB, MB, GB or TB, not {text!r}"
         raise click.UsageError(msg)
+    from fractions import Fraction
+
     return int(Fraction(match[1]) * _SIZE_UNITS.get((match[2] or "").upper(), 1))
 
 

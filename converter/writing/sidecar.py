@@ -12,8 +12,6 @@ from converter.byteio import temporaries
 from converter.byteio.local import FileSource
 from converter.byteio.sink import AtomicFile
 from converter.errors import DepickleError, SinkError, SourceNotFoundError
-from converter.readers.converted import DOCUMENT_FILE_KEY, metadata_of
-from converter.readers.safetensors_source import read_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +117,9 @@ def _referenced(target: Path, limits: Limits) -> str | None:
         source = FileSource(target)
     except SourceNotFoundError:
         return None
+    from converter.readers.converted import DOCUMENT_FILE_KEY, metadata_of
+    from converter.readers.safetensors_source import read_safetensors
+
     with source:
         return metadata_of(read_safetensors(source, limits)).get(DOCUMENT_FILE_KEY)
 

@@ -51,8 +51,10 @@ class Task:
 
 
 def depickle(*arguments: str | Path) -> tuple[str, ...]:
-    """Return the command line of depickle."""
-    return (PYTHON, "-m", "converter", *map(str, arguments))
+    """Return the command line of depickle: the installed command, as a user starts it."""
+    command = Path(PYTHON).with_name("depickle")
+    start = (str(command),) if command.exists() else (PYTHON, "-m", "converter")
+    return (*start, *map(str, arguments))
 
 
 def environment(bytecode: Path) -> dict[str, str]:

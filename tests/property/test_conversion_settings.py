@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,9 @@ import converter
 from converter.limits import DEFAULT_LIMITS
 from converter.strategies import CheckpointFile, checkpoint_files
 from converter.verification import sweep
+from converter.verification.boxes import Box
+from converter.verification.differences import Comparison
+from converter.writing.gather import TensorBytes
 from tests.support.round_trips import ANY_VERDICT, converted
 from tests.support.shares import share
 from tests.support.temporary import folder
@@ -46,3 +51,31 @@ def test_chunks_and_threads(file: CheckpointFile, copied: int, gathered: int, th
         assert report.verification is not None
         assert report.verification.identical
         assert pieces.read_bytes() == target.read_bytes()
+
+
+@settings(max_examples=share(3))
+@given(some_files, st.randoms(use_true_random=False))
+def test_order_of_chunks(file: CheckpointFile, random: Random) -> None:
+    limits = replace(DEFAULT_LIMITS, gather_chunk_bytes=64)
+    written, compared = TensorBytes.iter_placed, Comparison.boxes
+
+    def iter_placed(self: TensorBytes) -> Iterator[tuple[int, memoryview]]:
+        # Each piece is one buffer, which the next one overwrites.
+        pieces = [(start, memoryview(bytes(piece))) for start, piece in written(self)]
+        random.shuffle(pieces)
+        return iter(pieces)
+
+    def boxes(self: Comparison) -> Iterator[Box]:
+        found = list(compared(self))
+        random.shuffle(found)
+        return iter(found)
+
+    with folder() as place, pytest.MonkeyPatch.context() as patch:
+        source, target, _ = converted(file, place)
+        patch.setattr(TensorBytes, "iter_placed", iter_placed)
+        patch.setattr(Comparison, "boxes", boxes)
+        shuffled = place / "shuffled.safetensors"
+        report = converter.convert(source, shuffled, settings=replace(ANY_VERDICT, limits=limits))
+        assert report.verification is not None
+        assert report.verification.identical
+        assert shuffled.read_bytes() == target.read_bytes()

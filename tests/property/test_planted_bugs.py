@@ -31,7 +31,6 @@ from tests.support.round_trips import (
     check_damage_is_seen,
     check_round_trip,
     check_values,
-    ties_empty,
 )
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(0)]
@@ -125,7 +124,7 @@ def test_optimizer_id_became_a_string(planted: pytest.MonkeyPatch) -> None:
     planted.setattr(TreeEncoder, "_pairs", wrong)
 
     def check(file: CheckpointFile) -> None:
-        assume("args" not in file.value and not ties_empty(file))
+        assume("args" not in file.value)
         check_values(file)
 
     expect_found(check, "bundle")

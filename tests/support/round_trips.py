@@ -182,33 +182,6 @@ def has_models(file: CheckpointFile) -> bool:
     return all(_tensors_of(model.state_dict()) for model in models)
 
 
-def ties_empty(file: CheckpointFile) -> bool:
-    """Return whether one tensor without elements stands in two places.
-
-    It is written under both names, and its conversion does not give back the tree.
-    """
-    seen: set[int] = set()
-    for tensor in _all_tensors(file.value):
-        if tensor.numel() == 0:
-            if id(tensor) in seen:
-                return True
-            seen.add(id(tensor))
-    return False
-
-
-def _all_tensors(value: Any) -> Iterator[Any]:  # noqa: ANN401 - anything
-    import torch
-
-    if isinstance(value, torch.nn.Module):
-        yield from (one for _, one in value.named_parameters(remove_duplicate=False))
-        yield from (one for _, one in value.named_buffers(remove_duplicate=False))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _all_tensors(item)
-    else:
-        yield from (one for _, one in _nested("", value))
-
-
 def has_modules(file: CheckpointFile) -> bool:
     """Return whether a file holds whole models, which are not rebuilt without their classes."""
     import torch

@@ -26,9 +26,7 @@ from typing import Any, Final
 # Memory is measured for one input in so many: measuring takes ten times as long.
 _MEASURED_EACH: Final = 64
 _MAX_INPUT_NBYTES: Final = 1 << 14
-# The instrumented process keeps about 13 KiB of every input that it was given: for a loop that is
-# stuck. What a parser needs is measured by `tests.fuzz.guard`.
-_RSS_MB: Final = 8_192
+_RSS_MB: Final = 2_048
 # What libFuzzer says at the beginning, at every new input, and at the end.
 _SEEDS: Final = re.compile(r"^INFO: seed corpus: files: (\d+) ", re.MULTILINE)
 _STATE: Final = re.compile(r"^#\d+\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)

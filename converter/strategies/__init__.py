@@ -23,7 +23,7 @@ from converter.strategies.modules import modules
 from converter.strategies.opcodes import opcode_streams
 from converter.strategies.operands import TRIPWIRE
 from converter.strategies.optimizers import OPTIMIZER_NAMES, optimizers
-from converter.strategies.tensors import DTYPE_NAMES, tensors
+from converter.strategies.tensors import DTYPE_NAMES, tensor_groups, tensors
 from converter.strategies.values import loose_values
 
 __all__ = [
@@ -43,5 +43,6 @@ __all__ = [
     "modules",
     "opcode_streams",
     "optimizers",
+    "tensor_groups",
     "tensors",
 ]

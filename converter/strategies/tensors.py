@@ -105,6 +105,8 @@ def tensor_groups(
 ) -> list[torch.Tensor]:
     """Generate tensors that lie in one storage: the same, overlapping or apart.
 
+    Examples shrink towards a list of one tensor, and that one as those of `tensors` do.
+
     Args:
         draw: supplied by Hypothesis.
         dtypes: as in `tensors`; all tensors of a group have the same one.

@@ -18,6 +18,7 @@ from converter.strategies import (
     modules,
     opcode_streams,
     optimizers,
+    tensor_groups,
     tensors,
 )
 from tests.support.examples import first_example, minimal
@@ -65,6 +66,36 @@ def test_tensors_occur() -> None:
     assert found(lambda t: t.storage_offset() == 2).storage_offset() == 2
     assert found(lambda t: bool((t != t).any())).isnan().any()  # noqa: PLR0124 - NaN
     assert not found(lambda t: not t.is_contiguous()).is_contiguous()
+
+
+def elements(tensor: Any) -> set[int]:  # noqa: ANN401 - a torch.Tensor
+    """Return which elements of its storage a tensor has."""
+    found = {tensor.storage_offset()} if tensor.numel() else set()
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        found = {place + step * stride for place in found for step in range(size)}
+    return found
+
+
+@on_torch
+def test_groups_overlap_and_lie_apart() -> None:
+    def parts(group: list[Any]) -> list[set[int]]:
+        assert len({tensor.untyped_storage().data_ptr() for tensor in group}) == 1
+        return [elements(tensor) for tensor in group]
+
+    def partly(group: list[Any]) -> bool:
+        return len(group) == 2 and bool(parts(group)[0] & parts(group)[1] != parts(group)[0])
+
+    strategy = tensor_groups(dtypes=["float32"])
+    assert len(minimal(strategy, anything)) == 1
+    overlapping = minimal(
+        strategy, lambda group: partly(group) and bool(set.intersection(*parts(group)))
+    )
+    assert len(overlapping) == 2
+    apart = minimal(
+        strategy,
+        lambda group: len(group) == 2 and all(parts(group)) and not set.intersection(*parts(group)),
+    )
+    assert len(apart) == 2
 
 
 @on_torch

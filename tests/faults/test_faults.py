@@ -116,15 +116,26 @@ def scene(
 
 @pytest.mark.parametrize("system", ["able", "poor"])
 @pytest.mark.parametrize("call", sorted({fault.call for fault in FAULTS}))
-def test_nothing_is_lost(scene: Scene, call: str, system: str) -> None:
+def test_nothing_is_lost(
+    scene: Scene,
+    call: str,
+    system: str,
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
     always = [(one, 1) for one in POOR if one.call != call] if system == "poor" else []
-    for fault in FAULTS:
-        if fault.call == call:
-            disturb(scene, fault, always)
+    faults = [fault for fault in FAULTS if fault.call == call]
+    count = sum(disturb(scene, fault, always) for fault in faults)
+    name = f"{scene.kind} {'replaced' if scene.replace else 'new'} {system} {call}"
+    record_testsuite_property(f"faults, {name}", count)
 
 
-def disturb(scene: Scene, fault: Fault, always: list[tuple[Fault, int]]) -> None:
-    """Let one fault happen at one place after the other, and check what is left each time."""
+def disturb(scene: Scene, fault: Fault, always: list[tuple[Fault, int]]) -> int:
+    """Let one fault happen at one place after the other, and check what is left each time.
+
+    Returns:
+        How often it happened.
+    """
+    happened = 0
     for number in places(f"{scene.kind} {scene.replace} {fault}"):
         scene.reset()
         failed = None
@@ -143,6 +154,8 @@ def disturb(scene: Scene, fault: Fault, always: list[tuple[Fault, int]]) -> None
         scene.check()
         if seen.calls.get(fault.call, 0) < number:
             break
+        happened += 1
+    return happened
 
 
 def grow(path: Path) -> None:

@@ -16,7 +16,7 @@ import converter
 from converter.limits import DEFAULT_LIMITS
 from converter.strategies import CheckpointFile, checkpoint_files
 from converter.verification import sweep
-from converter.verification.boxes import Box
+from converter.verification.addressing import Box
 from converter.verification.differences import Comparison
 from converter.writing.gather import TensorBytes
 from tests.support.round_trips import ANY_VERDICT, converted

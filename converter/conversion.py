@@ -137,7 +137,7 @@ def _check_verdict(checkpoint: Checkpoint, settings: ConversionSettings) -> None
         place = first.location
         where = ", ".join(part for part in (place.record, f"offset {place.offset}") if part)
         msg = f"{report.verdict}: {checkpoint.source.name}, {where}: {first.message}"
-        raise RefusedError(msg)
+        raise RefusedError(msg, code=f"verdict_{report.verdict}")
     text = f"loading the source itself is {report.verdict}: {first.message}"
     checkpoint.notes = (*checkpoint.notes, Note(f"verdict_{report.verdict}", text))
 

@@ -144,7 +144,16 @@ class UnsupportedError(FormatError):
 
 
 class RefusedError(DepickleError):
-    """A policy forbids what was asked for."""
+    """A policy forbids what was asked for.
+
+    Attributes:
+        code: which verdict it was, by which the command line finds its advice, or None.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        """Keep the code."""
+        super().__init__(message)
+        self.code: Final = code
 
 
 class PlanError(DepickleError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.checkpoint.canonical import Opened
+from converter.containers.zip_end import TORCH_WINDOW_NBYTES
 from converter.containers.zip_structures import LOCAL, LOCAL_SIGNATURE, STORED
 from converter.errors import ContainerError
 from converter.inert.machine import read_graph
@@ -25,7 +26,7 @@ _PICKLE: Final = "/data.pkl"
 def read_truncated_zip(source: ByteSource, limits: Limits) -> Opened:
     """Return the pickle at the start of a truncated archive, if one stands there, and the error."""
     opened = Opened(source, "zip")
-    found = "the end of the file"
+    what, code, found = "zip archive is truncated", "zip_truncated", "the end of the file"
     first = _first_pickle(source, limits)
     if first is not None:
         name, pickle = first
@@ -38,13 +39,17 @@ def read_truncated_zip(source: ByteSource, limits: Limits) -> Opened:
             found += f" after {source.nbytes} bytes"
             if missing > 0:
                 found += f", at least {missing} are missing"
+            else:
+                # Every storage may be there: the end is lost, or what stands there is not it.
+                what, code = "zip archive without its directory", "zip_directory_lost"
+                found = f"none in the last {min(source.nbytes, TORCH_WINDOW_NBYTES)} bytes"
     opened.error = ContainerError(
-        "zip archive is truncated",
+        what,
         source=source.name,
         offset=source.nbytes,
         expected="its directory, which stands at the end",
         found=found,
-        code="zip_truncated",
+        code=code,
     )
     return opened
 

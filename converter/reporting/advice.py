@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 _AGAIN: Final = "Copy or download it again, and compare its size with the original's."
 _LOST: Final = f"{_AGAIN} What is missing cannot be restored from this file."
+_JUDGED: Final = (
+    "Converting runs nothing of it: --allow {} converts it all the same. What loading it would do "
+    "is told by `depickle scan`."
+)
 _UNPACK: Final = "Unpack it first, and give the file that comes out."
 
 ADVICE: Final[Mapping[str, str]] = MappingProxyType(
@@ -68,8 +72,14 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "text_file": "Give the checkpoint itself; a server's message may stand in its place.",
         "torch_preview": "Load and save it with the release that wrote it.",
         "unknown_format": "If torch loads it, please report it with its first 64 bytes.",
+        "verdict_dangerous": _JUDGED.format("dangerous"),
+        "verdict_suspicious": _JUDGED.format("suspicious"),
         "zeros_file": "The copy or the download did not finish. Copy or download it again.",
         "zip_damaged": _AGAIN,
+        "zip_directory_lost": (
+            "Bytes were appended to it, or its end was cut off; torch does not load it either. "
+            f"{_AGAIN}"
+        ),
         "zip_encrypted": "Unpack it with its password, and give the file that comes out.",
         "zip_not_torch": "If there are checkpoints inside, unpack it and give them one by one.",
         "zip_packed": (

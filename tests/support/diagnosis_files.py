@@ -145,6 +145,13 @@ DIAGNOSES: Final = (
         carried=True,
     ),
     Diagnosis(
+        "zip_directory_lost",
+        lambda: zip_file().partition(b"PK\x01\x02")[0],
+        "zip archive without its directory: @, offset 347: expected its directory, which "
+        "stands at the end, found none in the last 347 bytes",
+        carried=True,
+    ),
+    Diagnosis(
         "zip_damaged",
         lambda: zip_file().replace(b"PK\x01\x02", b"PK\x01\x00"),
         "zip central directory not found: @, offset 347: expected a directory "

@@ -50,6 +50,13 @@ def test_truncated_zip_keeps_its_pickle() -> None:
     assert opened.error is not None
 
 
+def test_what_is_appended_to_a_zip_is_not_called_missing() -> None:
+    opened = read_bytes(SMALL_FILES["zip"]() + b"\0" * 70_000)
+    assert isinstance(opened.error, FormatError)
+    assert opened.error.code == "zip_directory_lost"
+    assert opened.error.found == "none in the last 69584 bytes"
+
+
 def test_zip_cut_inside_its_pickle() -> None:
     opened = read_bytes(SMALL_FILES["zip"]()[:80])
     assert len(opened.graphs) == 1

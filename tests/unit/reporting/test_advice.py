@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from converter.errors import ContainerError, SourceError
 from converter.reporting.advice import ADVICE, advice_on
+from converter.risk.verdict import Verdict
 from tests.support.diagnosis_files import DIAGNOSES
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def written_codes() -> Iterator[str]:
 
 
 def test_every_code_has_advice_and_every_advice_a_code() -> None:
-    assert set(ADVICE) == {item.code for item in DIAGNOSES} | set(written_codes())
+    verdicts = {f"verdict_{verdict}" for verdict in (Verdict.SUSPICIOUS, Verdict.DANGEROUS)}
+    assert set(ADVICE) == {item.code for item in DIAGNOSES} | set(written_codes()) | verdicts
 
 
 def test_advice_is_sentences() -> None:

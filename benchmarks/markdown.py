@@ -26,10 +26,23 @@ memory (page cache), where an earlier run has left them. "Read" is what system c
 leaves out what the kernel copies from file to file by itself, and pages of mapped files.
 """
 
+_BOUNDS: Final = """\
+The bounds are meant for a quiet machine and the full sizes: 2 GB, 100,000 tensors, a million
+opcodes, 5,000 files; at the sizes of `--quick` starting Python is most of a conversion."""
+
 
 def page(document: dict[str, Any]) -> str:
     """Return a whole page about a run."""
-    lines = [_HEAD, _where(document), "", "## To reach", "", *_targets(document["facts"])]
+    lines = [
+        _HEAD,
+        _where(document),
+        "",
+        "## To reach",
+        "",
+        _BOUNDS,
+        "",
+        *_targets(document["facts"]),
+    ]
     lines += ["", "## Figures", ""]
     for section, figures in document["facts"].items():
         lines += [f"### {section}", "", "| figure | value |", "| --- | ---: |"]
@@ -51,7 +64,15 @@ def _where(document: dict[str, Any]) -> str:
         for run in runs
     ]
     load = f"load average {min(loads):.1f} to {max(loads):.1f}" if loads else "no processes"
+    sizes = document["sizes"]
+    measured = (
+        f"large {sizes['large'] / 1e9:g} GB, memory up to {sizes['huge'] / 1e9:g} GB, growth up to "
+        f"{max(sizes['growth']) / 1e9:g} GB, {sizes['tensors']:,} tensors, "
+        f"{sizes['opcodes']:,} opcodes, {sizes['files']:,} files beside other scanners, folders up "
+        f"to {max(sizes['folders']):,} files, {sizes['rounds']} rounds or {sizes['few_rounds']}"
+    )
     return (
+        f"Sizes: {measured}.\n\n"
         f"This run: {document['system']}, {document['processors']} processors, "
         f"{document['memory_gb']:.0f} GB of memory; {versions}; {load}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,21 @@ def test_what_is_not_kept_is_said(
     if not options.plain:
         with pytest.raises(TensorError, match="left out"):
             converter.open(target).to_python()
+
+
+def test_a_changed_byte_of_it_is_found(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    converter.convert(MODULE, target, options=WriteOptions(folder=True))
+    assert converter.verify(MODULE, target).identical
+    document, model = target / "checkpoint.depickle.json", target / "model.safetensors"
+    before = document.read_bytes()
+    after = before.replace(b'"data":"AAAAAA=="', b'"data":"AAAAAQ=="')
+    assert after != before
+    document.write_bytes(after)
+    digests = [hashlib.sha256(text).hexdigest().encode() for text in (before, after)]
+    model.write_bytes(model.read_bytes().replace(*digests))
+    (found,) = converter.verify(MODULE, target).differences
+    assert "other elements" in found.detail
 
 
 def test_bytes_of_another_length_are_a_damaged_document(tmp_path: Path) -> None:

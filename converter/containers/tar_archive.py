@@ -165,7 +165,7 @@ class _Lister:
         return False
 
     def _note_link(self, name: str, target: str) -> None:
-        if _UNSAFE.search(target):
+        if target and _UNSAFE.search(target):
             self.log.add("tar_link_climbs", f"the link leads to {target[:80]!r}", record=name)
 
     def _list(self, name: str, kind: bytes, start: int, nbytes: int, *, sparse: bool) -> None:

@@ -246,7 +246,7 @@ def whole_module(path: Path) -> Contents:
 def module_of_own_class(path: Path) -> Contents:
     """Write a module as an object, of a class that only its author has."""
 
-    class Net(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+    class Net(torch.nn.Module):  # torch has no types here
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(2, 2)

@@ -83,8 +83,8 @@ def test_a_changed_byte_of_it_is_found(tmp_path: Path) -> None:
     after = before.replace(b'"data":"AAAAAA=="', b'"data":"AAAAAQ=="')
     assert after != before
     document.write_bytes(after)
-    digests = [hashlib.sha256(text).hexdigest().encode() for text in (before, after)]
-    model.write_bytes(model.read_bytes().replace(*digests))
+    old, new = (hashlib.sha256(text).hexdigest().encode() for text in (before, after))
+    model.write_bytes(model.read_bytes().replace(old, new))
     (found,) = converter.verify(MODULE, target).differences
     assert "other elements" in found.detail
 

@@ -15,6 +15,7 @@ import converter
 from tests.support.real_checkpoints import fetch, read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import torch
@@ -82,22 +83,32 @@ def test_every_tensor_comes_through(
     for dropped, kept in report.aliases.items():
         written[dropped] = written[kept]
     loaded = torch.load(path, weights_only=True, map_location="cpu")
-    expected = [digest(tensor) for tensor in tensors_of(loaded)]
+    paths = {tuple(component.path): component.name for component in report.components}
+    expected = {called(place, paths): digest(tensor) for place, tensor in tensors_of(loaded, ())}
     assert len(expected) == count
-    assert sorted(expected) == sorted(digest(tensor) for tensor in written.values())
+    assert {name: digest(tensor) for name, tensor in written.items()} == expected
 
 
-def tensors_of(root: object) -> list[Any]:
-    """Return every tensor inside nested dicts, lists and tuples of a loaded file."""
+def called(place: tuple[str, ...], paths: dict[tuple[str, ...], str]) -> str:
+    """Return the name of a tensor: what stood under ``model_state_dict`` is called ``model``."""
+    for length in range(len(place), 0, -1):
+        if place[:length] in paths:
+            return ".".join([paths[place[:length]], *place[length:]])
+    return ".".join(place)
+
+
+def tensors_of(root: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (path, tensor) for every tensor inside nested dicts, lists and tuples."""
     import torch
 
     if isinstance(root, torch.Tensor):
-        return [root]
-    if isinstance(root, dict):
-        root = list(root.values())
-    if isinstance(root, (list, tuple)):
-        return [tensor for item in root for tensor in tensors_of(item)]
-    return []
+        yield path or ("tensor",), root
+    elif isinstance(root, dict):
+        for key, item in root.items():
+            yield from tensors_of(item, (*path, str(key)))
+    elif isinstance(root, (list, tuple)):
+        for index, item in enumerate(root):
+            yield from tensors_of(item, (*path, str(index)))
 
 
 def digest(tensor: torch.Tensor) -> tuple[str, tuple[int, ...], str]:

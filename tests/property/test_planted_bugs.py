@@ -27,6 +27,7 @@ from converter.readers.rebuild import torch_tensors
 from converter.strategies import CheckpointFile, checkpoint_files
 from converter.verification.boxes import Scratch, read_box
 from converter.verification.differences import Comparison
+from tests.support import round_trips
 from tests.support.round_trips import (
     check_damage_is_seen,
     check_round_trip,
@@ -50,6 +51,8 @@ bounded = settings(
 def planted() -> Iterator[pytest.MonkeyPatch]:
     """A mistake that stays for one whole test, whatever Hypothesis makes of its function."""
     with pytest.MonkeyPatch.context() as patch:
+        # What is found equal by mistake is no round trip.
+        patch.setattr(round_trips, "count", round_trips.count)
         yield patch
 
 

@@ -107,10 +107,10 @@ class Campaign:
         return outcome, change
 
     def _tests_of(self, mutant: Mutant, source: Source) -> set[str]:
-        lines = source.lines_of(mutant.row, mutant.column)
-        if lines is None:
-            return set(self._covered.seconds)
         module = mutant.module.as_posix()
+        lines = source.lines_of(mutant.row, mutant.column)
+        if lines is None or any((module, line) in self._covered.at_import for line in lines):
+            return set(self._covered.seconds)
         runs = self._covered.tests_by_line
         return {name for line in lines for name in runs.get((module, line), ())}
 

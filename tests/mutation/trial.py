@@ -41,11 +41,13 @@ class Covered:
         seconds: processor time by test id.
         groups: the ids of the tests, group by group.
         tests_by_line: the ids of the tests that run a line, by module and line number.
+        at_import: the lines that also run outside of any test.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     groups: list[list[str]] = field(default_factory=list)
     tests_by_line: dict[tuple[str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
+    at_import: set[tuple[str, int]] = field(default_factory=set)
 
 
 class _Recorder:
@@ -125,6 +127,8 @@ def _add_lines(covered: Covered, written: Path) -> None:
         module = Path(path).relative_to(Path.cwd()).as_posix()
         for number, names in found.contexts_by_lineno(path).items():
             covered.tests_by_line[module, number].update(filter(None, names))
+            if "" in names:
+                covered.at_import.add((module, number))
     written.unlink()
 
 

@@ -197,3 +197,50 @@ def test_truncation_names_what_is_missing() -> None:
     error = error_of(b"X\5\0\0\0ab")
     assert (error.offset, error.expected, error.found) == (5, "5 more bytes", "2 bytes")
     assert error_of(b"").expected == "1 more bytes"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"K\1\x98.",
+        b"K\1K\2K\3s.",
+        b"K\1(K\2K\3u.",
+        b"K\1K\2a.",
+        b"K\1(K\2e.",
+        b"K\1(K\2\x90.",
+        b"K\1Nb.",
+        b"K\1K\2\x93.",
+        b"T\xff\xff\xff\xff.",
+        b"T\xff\xff\xff\x7f.",
+        b"X\xff\xff\xff\xff.",
+        b"\x8c\2\xff\xff.",
+        b"S'a\n.",
+        b"I1x\n.",
+        b"h\x09.",
+        b"\x95\xff\0\0\0\0\0\0\0N.",
+        b"\x95\1\0\0\0\0\0\0\0K\1.",
+        b"\x80\x09N.",
+        b"N0\x80\2N.",
+        b"q\0.",
+        b"0.",
+        b"s.",
+        b"\xff.",
+    ],
+)
+def test_what_is_odd_is_told_where_it_stands_in_any_window(odd: bytes) -> None:
+    plain = graph_of(b"N0" + odd)
+    assert plain.anomalies or plain.error
+    for padding in (5, 8, 9, 30):
+        shift = 2 * padding
+        moved = graph_of(b"N0" * padding + b"N0" + odd, max_pickle_window_bytes=16)
+        assert [(one.code, one.offset) for one in moved.anomalies] == [
+            (one.code, None if one.offset is None else one.offset + shift)
+            for one in plain.anomalies
+        ]
+        assert moved.stop == plain.stop + shift
+        if plain.error is None:
+            assert moved.error is None
+        else:
+            assert moved.error is not None
+            assert plain.error.offset is not None
+            assert moved.error.offset == plain.error.offset + shift

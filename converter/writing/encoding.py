@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from converter.checkpoint.tensor import TensorRef
     from converter.dtypes import DType
 
+_MAX_COUNT: Final = (1 << 64) - 1
 _PAIRS: Final = {"complex128": "F64", "complex32": "F16"}
 _SAME_BYTES: Final = {
     "bits8": "U8",
@@ -79,7 +80,7 @@ def encode_type(tensor: TensorRef, where: str) -> Encoded:
     """Return how `tensor` is written; `where` is its name, for messages.
 
     Raises:
-        UnsupportedError: `check_readable` refuses the tensor.
+        UnsupportedError: `check_readable` refuses the tensor, or the format cannot say its sizes.
     """
     check_readable(tensor, where)
     dtype, shape = tensor.dtype, tensor.shape
@@ -131,7 +132,26 @@ def check_readable(tensor: TensorRef, where: str) -> None:
 def _encoded(
     tensor: TensorRef, dtype: str, shape: tuple[int, ...], encoding: str | None
 ) -> Encoded:
+    if not tensor.nbytes:
+        _check_countable(shape)
     return Encoded(dtype, shape, tensor.nbytes, encoding)
+
+
+def _check_countable(shape: tuple[int, ...]) -> None:
+    """Refuse sizes whose product, from the left, leaves the format's 64 bits before a zero ends it.
+
+    Only a tensor without elements can have such sizes and a place in a file; the reference reads
+    none (safetensors/src/tensor.rs, 0.8.0: a checked product).
+    """
+    count = 1
+    for size in shape:
+        count *= size
+        if count > _MAX_COUNT:
+            raise UnsupportedError(
+                "empty tensor too large for the format",
+                expected="sizes whose product stays below 2^64 from the left",
+                found=str(list(shape)),
+            )
 
 
 def _unresolvable(bit: str, dtype: DType, where: str) -> UnsupportedError:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
+from safetensors import SafetensorError, safe_open
 
 from converter.dtypes import BY_NAME
 from converter.errors import UnsupportedError
 from converter.writing.encoding import Encoded, encode_type
 from tests.unit.writing.made import storage, view
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -51,6 +58,20 @@ def test_types_the_format_lacks(
 def test_every_type_has_an_encoding() -> None:
     for name in BY_NAME:
         encode_type(view(storage(bytes(16)), name, ()), "w")
+
+
+def test_empty_tensors_that_the_reference_would_not_read(tmp_path: Path) -> None:
+    whole = storage(b"")
+    huge, fine = (1 << 32, 1 << 32, 0), (0, 1 << 32, 1 << 32)
+    with pytest.raises(UnsupportedError, match="empty tensor too large"):
+        encode_type(view(whole, "uint8", huge), "w")
+    for shape, refused in ((huge, True), (fine, False)):
+        header = json.dumps({"w": {"dtype": "U8", "shape": shape, "data_offsets": [0, 0]}}).encode()
+        path = tmp_path / "w.safetensors"
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        with pytest.raises(SafetensorError) if refused else nullcontext():
+            safe_open(path, "numpy").keys()
+    assert encode_type(view(whole, "uint8", fine), "w").shape == fine
 
 
 def test_four_bit_floats_without_dimensions_are_a_byte() -> None:

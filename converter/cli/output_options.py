@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from converter.reporting.terminal_text import encodable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -160,4 +162,20 @@ def json_text(document: msgspec.Struct) -> str:
     """Return a document as JSON for people and programs: two spaces a level."""
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        # The name of a file, or of a tensor, that is no text.
+        encoded = msgspec.json.encode(_spelled_out(msgspec.to_builtins(document)))
+    return msgspec.json.format(encoded, indent=2).decode()
+
+
+def _spelled_out(value: Any) -> Any:  # noqa: ANN401 - what JSON consists of
+    """Return a value with `encodable` text in it; reports nest a few levels deep."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, list):
+        return [_spelled_out(item) for item in value]
+    if isinstance(value, dict):
+        return {_spelled_out(key): _spelled_out(item) for key, item in value.items()}
+    return value

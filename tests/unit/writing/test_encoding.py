@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from safetensors import SafetensorError, safe_open
+import safetensors
 
 from converter.dtypes import BY_NAME
 from converter.errors import UnsupportedError
@@ -17,6 +17,8 @@ from tests.unit.writing.made import storage, view
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+deserialize: Any = safetensors.deserialize
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,8 @@ def test_empty_tensors_that_the_reference_would_not_read(tmp_path: Path) -> None
         header = json.dumps({"w": {"dtype": "U8", "shape": shape, "data_offsets": [0, 0]}}).encode()
         path = tmp_path / "w.safetensors"
         path.write_bytes(len(header).to_bytes(8, "little") + header)
-        with pytest.raises(SafetensorError) if refused else nullcontext():
-            safe_open(path, "numpy").keys()
+        with pytest.raises(safetensors.SafetensorError) if refused else nullcontext():
+            deserialize(path.read_bytes())
     assert encode_type(view(whole, "uint8", fine), "w").shape == fine
 
 

@@ -83,8 +83,8 @@ class _LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands, in alphabetical order."""
-        return sorted({*super().list_commands(ctx), *_COMMANDS})
+        """Return the names of all commands, those that only look first."""
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; None if there is no such command."""

@@ -21,7 +21,9 @@ from converter.reporting.text import conversion_text
 from converter.risk.policy import policy_of
 
 
-@click.command("convert", short_help="To safetensors, verified.")
+@click.command(
+    "convert", short_help="DST.safetensors: one file. DST/: one file per component. Verified."
+)
 @click.argument("source", metavar="SRC", type=click.Path())
 @click.argument("destination", metavar="DST", type=click.Path())
 @selection_options

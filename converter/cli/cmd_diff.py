@@ -13,7 +13,10 @@ from converter.cli.progress_bar import progress_for
 from converter.reporting.diff_text import diff_text
 
 
-@click.command("diff", short_help="What load_state_dict would meet.")
+@click.command(
+    "diff",
+    short_help="Missing, unexpected, reshaped, retyped, changed: what load_state_dict would meet.",
+)
 @click.argument("a", metavar="A", type=click.Path())
 @click.argument("b", metavar="B", type=click.Path())
 @click.option("--no-values", is_flag=True, help="Compare names, shapes and dtypes only.")

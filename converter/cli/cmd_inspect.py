@@ -14,7 +14,10 @@ from converter.cli.progress_bar import progress_for
 from converter.reporting.text import inspection_text
 
 
-@click.command("inspect", short_help="What is in it.")
+@click.command(
+    "inspect",
+    short_help="What is in it: container, style, components, tensors, values, printed modules.",
+)
 @click.argument("path", type=click.Path())
 @click.option("--all", "everything", is_flag=True, help="Cut no table short.")
 @click.option(

@@ -13,7 +13,7 @@ from converter.cli.progress_bar import progress_for
 from converter.reporting.restoration import restoration_text
 
 
-@click.command("restore", short_help="The way back.")
+@click.command("restore", short_help="The way back: a file for torch.load(weights_only=True).")
 @click.argument("source", metavar="SRC", type=click.Path())
 @click.argument("destination", metavar="DST", type=click.Path())
 @click.option(

@@ -244,3 +244,9 @@ def test_what_is_odd_is_told_where_it_stands_in_any_window(odd: bytes) -> None:
             assert moved.error is not None
             assert plain.error.offset is not None
             assert moved.error.offset == plain.error.offset + shift
+
+
+def test_frame_that_is_too_long_tells_both_lengths() -> None:
+    graph = graph_of(b"N0" * 5 + b"\x95\xff\0\0\0\0\0\0\0N.", max_pickle_window_bytes=16)
+    (anomaly,) = graph.anomalies
+    assert anomaly.detail.startswith("a frame of 255 bytes, 2 follow")

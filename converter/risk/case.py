@@ -75,6 +75,8 @@ class PickleCase:
 
     def findings_of_uses(self, rule: str) -> Iterator[Finding]:
         """Yield a finding for each name that `rule` has to tell, with how often it is used."""
+        if not self.uses:
+            return
         groups: dict[tuple[str, str, str, str], list[NameUse]] = {}
         for use in self.uses:
             if use.rule == rule:

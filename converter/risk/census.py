@@ -41,6 +41,10 @@ _STEP: Final = [
 ]
 
 
+# Bytes of the length that an opcode begins with, 0 for those without one.
+_COUNTED_NBYTES: Final = [_WIDTH[byte] if _COUNTS[byte] else 0 for byte in range(256)]
+
+
 class _Memo:
     """Which memo entries are written."""
 
@@ -67,6 +71,7 @@ def census_of(source: ByteSource, start: int, stop: int) -> Census:
     """
     data = source.read_at(start, stop - start)
     memo = _Memo()
+    written = memo.written
     kinds = bytearray(256)
     longest = 0
     position, end = 0, len(data)
@@ -79,8 +84,20 @@ def census_of(source: ByteSource, start: int, stop: int) -> Census:
             continue
         operand = position + 1
         if byte == _BINPUT and operand < end:
-            memo.put(data[operand], start + position)
+            index = data[operand]
+            if index in written:
+                memo.put(index, start + position)
+            else:
+                written.add(index)  # an index of one byte is never far
             position += 2
+            continue
+        counted = _COUNTED_NBYTES[byte]
+        if counted:
+            operand_stop = operand + counted
+            nbytes = int.from_bytes(data[operand:operand_stop], "little")
+            if nbytes > longest and byte in _LONGS:
+                longest = nbytes
+            position = operand_stop + nbytes
             continue
         if byte in _PUTS:
             position = _stop_of(data, byte, operand)
@@ -89,8 +106,6 @@ def census_of(source: ByteSource, start: int, stop: int) -> Census:
         if _WIDTH[byte] < 0:
             kinds[byte] = 0
             break
-        if byte in _LONGS:
-            longest = max(longest, int.from_bytes(data[operand : operand + _WIDTH[byte]], "little"))
         position = _stop_of(data, byte, operand)
     return Census(
         opcodes=frozenset(byte for byte in range(256) if kinds[byte]),
@@ -103,10 +118,8 @@ def census_of(source: ByteSource, start: int, stop: int) -> Census:
 
 
 def _stop_of(data: bytes, byte: int, operand: int) -> int:
-    """Return where the opcode behind this one begins."""
+    """Return where the opcode behind this one begins; it says no length itself."""
     stop = operand + _WIDTH[byte]
-    if _COUNTS[byte]:
-        stop += int.from_bytes(data[operand:stop], "little")
     for _ in range(_LINE_COUNT[byte]):
         newline = data.find(b"\n", stop)
         stop = len(data) if newline < 0 else newline + 1

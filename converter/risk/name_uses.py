@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from converter.inert.names import canonical_name
@@ -41,6 +42,8 @@ _SCRIPTED: Final = "__torch__"
 _GETATTR: Final = ("builtins", "getattr")
 _SCRIPT_USES: Final = frozenset({"value", "call", "object", "state"})
 _MAX_DOTS: Final = 32
+_KEPT_NAMES: Final = 4_096
+_LONGEST_KEPT_NAME: Final = 400
 # Uses in which what is handed over will be called.
 _CALLED: Final = frozenset({"rebuild", "factory", "bit_generator"})
 # Uses in which a text may stand for one of a fixed table of names.
@@ -115,7 +118,7 @@ class NameJudge:
         self._facts: Final = facts
         self._graph: Final = facts.graph
         self._survey: Final = survey
-        self._known: dict[tuple[str, str], KnownName] = {}
+        self._scripted: Final = facts.context is Context.TORCHSCRIPT
         # (holder, index) of the names that stand where a call expects them
         self._approved: set[tuple[int, int]] = set()
 
@@ -146,33 +149,10 @@ class NameJudge:
 
     def known(self, module: str, name: str) -> KnownName:
         """Return what is known of a name."""
-        key = (module, name)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = self._look_up(module, name)
-        return found
-
-    def _look_up(self, module: str, name: str) -> KnownName:
-        canonical = canonical_name(module, name, self._graph.protocol)
-        row = safe_name(*canonical)
-        if row is None and self._facts.context is Context.TORCHSCRIPT:
-            row = _scripted(module, name)
-        if row is not None:
-            return KnownName(module, name, Standing.SAFE, row=row)
-        danger = danger_of(*canonical) or danger_of(module, name)
-        if danger is not None:
-            reason = f"{danger.family} ({danger.source})"
-            return KnownName(module, name, Standing.DANGEROUS, "unsafe-global", reason)
-        dotted = _dotted(module, name, canonical)
-        if dotted is not None:
-            return dotted
-        near = lookalike_of(*canonical)
-        if near is not None:
-            reason = f"spelled almost like {near}"
-            return KnownName(module, name, Standing.MISUSED, "lookalike-name", reason)
-        return KnownName(
-            module, name, Standing.UNKNOWN, "unknown-global", "code that is on no list"
-        )
+        protocol = self._graph.protocol
+        if len(module) + len(name) > _LONGEST_KEPT_NAME:
+            return _look_up(module, name, protocol, scripted=self._scripted)
+        return _known_name(module, name, protocol, scripted=self._scripted)
 
     def _attribute(self, call: CallNode) -> KnownName | None:
         """Return what ``getattr(class, "name")`` leads to: that is how nested classes are saved."""
@@ -188,17 +168,17 @@ class NameJudge:
 
     def _judge_call(self, call: CallNode) -> Iterator[NameUse]:
         known = self.name_of(call.func)
-        role = f"called by {call.opcode}"
         if known is None:
-            yield self._computed(call, role)
+            yield self._computed(call, f"called by {call.opcode}")
         elif known.row is None:
-            yield self._use(known, call, role)
+            yield self._use(known, call, f"called by {call.opcode}")
         else:
             row = known.row
             if row.slots:
                 yield from self._judge_slots(call, row)
             fault = _use_fault(call, row)
             if fault is not None:
+                role = f"called by {call.opcode}"
                 yield self._use(known, call, role, Standing.MISUSED, fault.rule, fault.reason)
             elif row.check is not None:
                 yield from self._judge_arguments(call, known)
@@ -317,9 +297,44 @@ class NameJudge:
         )
 
 
+def _look_up(module: str, name: str, protocol: int | None, *, scripted: bool) -> KnownName:
+    """Return what the tables say of a name.
+
+    Args:
+        module: as the stream spells it.
+        name: as the stream spells it.
+        protocol: the stream's, which decides what older spellings mean.
+        scripted: whether a reader of TorchScript looks the name up.
+    """
+    canonical = canonical_name(module, name, protocol)
+    row = safe_name(*canonical)
+    if row is None and scripted:
+        row = _scripted(module, name)
+    if row is not None:
+        return KnownName(module, name, Standing.SAFE, row=row)
+    danger = danger_of(*canonical) or danger_of(module, name)
+    if danger is not None:
+        reason = f"{danger.family} ({danger.source})"
+        return KnownName(module, name, Standing.DANGEROUS, "unsafe-global", reason)
+    dotted = _dotted(module, name, canonical)
+    if dotted is not None:
+        return dotted
+    near = lookalike_of(*canonical)
+    if near is not None:
+        reason = f"spelled almost like {near}"
+        return KnownName(module, name, Standing.MISUSED, "lookalike-name", reason)
+    return KnownName(module, name, Standing.UNKNOWN, "unknown-global", "code that is on no list")
+
+
+# The tables never change, and checkpoints use the same few names: each is looked up once a process.
+_known_name: Final = lru_cache(maxsize=_KEPT_NAMES)(_look_up)
+
+
 def _use_fault(call: CallNode, row: SafeName) -> Fault | None:
     """Return in which way a call is none of the uses that are safe, or None."""
     uses = row.uses
+    if "call" in uses and not call.states and not call.entries and not call.appended:
+        return None
     name = f"{row.module}.{row.name}"
     if "call" not in uses:
         made = call.opcode in ("NEWOBJ", "NEWOBJ_EX")

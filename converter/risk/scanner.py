@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter.byteio.local import FileSource
+from converter.byteio.source import MemorySource
 from converter.errors import DepickleError
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.risk.case import Case
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from converter.risk.facts import InputFacts
 
 UNREADABLE_RULE = "unreadable-input"
+# A file of this many bytes is read at once: that costs less than the forty reads it would take.
+_READ_WHOLE_NBYTES: Final = 1 << 16
 
 
 def scan_paths(
@@ -99,13 +102,22 @@ def scan_file(
     name = os.fspath(path)
     try:
         with FileSource(name) as source:
-            return scan_source(source, limits=limits, scan_limits=scan_limits, explained=explained)
+            return scan_source(
+                _held(source), limits=limits, scan_limits=scan_limits, explained=explained
+            )
     except DepickleError as error:
         return unreadable_report(name, str(error))
     except MemoryError:
         return unreadable_report(name, "not enough memory")
     except Exception as error:  # noqa: BLE001 - a crash on hostile bytes must not look clean
         return unreadable_report(name, f"internal error: {type(error).__name__}: {error}")
+
+
+def _held(source: ByteSource) -> ByteSource:
+    """Return a source of the same bytes, in memory if they are few."""
+    if source.nbytes > _READ_WHOLE_NBYTES:
+        return source
+    return MemorySource(source.read_at(0, source.nbytes), source.name)
 
 
 def scan_source(

@@ -24,11 +24,15 @@ _BASE64: Final = re.compile(r"gA[I-X]|eJ|eNo|eAE|eF4|H4sI|QlpoOT|/Td6WFo|UEsDB")
 _BASE64_BYTES: Final = re.compile(_BASE64.pattern.encode())
 SHORTEST_BASE64: Final = 12
 """Characters; shorter ones hold nothing that is named."""
+# What any of them begins with: most texts of a checkpoint begin otherwise.
+_STARTS: Final = frozenset("\x80\x78\x1fP[(]})lcgeHQ/U")
 
 
 def is_blob(value: str | bytes) -> bool:
     """Return whether a string begins like a pickle, a compressed stream, or base64 of either."""
     if isinstance(value, str):
+        if value[:1] not in _STARTS:
+            return False
         return bool(_TEXT.match(value) or (_BASE64.match(value) and len(value) >= SHORTEST_BASE64))
     return bool(
         _BYTES.match(value) or (_BASE64_BYTES.match(value) and len(value) >= SHORTEST_BASE64)

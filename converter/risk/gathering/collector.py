@@ -92,6 +92,13 @@ class Collector:
     codes: list[CodeText] = field(default_factory=list)
     unread: list[CouldNotTell] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    _peeking: Limits | None = None
+
+    def peeking(self) -> Limits:
+        """Return the limits for what is only suspected to be a pickle, made once."""
+        if self._peeking is None:
+            self._peeking = self.scan_limits.peeking(self.limits)
+        return self._peeking
 
     def enter(self, source: ByteSource, place: Place) -> None:
         """Take apart what is nested at `place`, unless it is nested too deeply."""
@@ -143,7 +150,7 @@ class Collector:
         """Read the pickle at `start` and keep it; what it holds is looked into as well."""
         limits = self.limits
         if not place.expected:
-            limits = self.scan_limits.peeking(limits)
+            limits = self.peeking()
         after_build = None if arrays is None else arrays.after_build
         graph = read_graph(source, start=start, limits=limits, after_build=after_build)
         census = None

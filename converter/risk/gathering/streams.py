@@ -38,7 +38,7 @@ def take_pickle(found: Collector, source: ByteSource, place: Place, *, start: in
         found.keep(nested, source.nbytes, place.inside(label))
     if arrays.count:
         # A loader that does not know joblib takes the elements for opcodes.
-        plain = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
+        plain = read_graph(source, start=start, limits=found.peeking())
         found.keep(plain, source.nbytes, place._replace(origin=Origin.ALTERNATIVE, expected=False))
     if graph.error is None:
         take_rest(found, source, place, graph.stop)
@@ -191,7 +191,7 @@ def suspected_graph(found: Collector, source: ByteSource, start: int) -> Graph:
 
     A long operand, or a million opcodes that do nothing, must not hide what follows.
     """
-    graph = read_graph(source, start=start, limits=found.scan_limits.peeking(found.limits))
+    graph = read_graph(source, start=start, limits=found.peeking())
     if isinstance(graph.error, LimitError):
         graph = read_graph(source, start=start, limits=found.scan_limits.following(found.limits))
     return graph

@@ -32,6 +32,7 @@ _PROMISES: Final = {
         (),
     ),
 }  # fmt: skip
+_PROMISING: Final = tuple(_PROMISES)
 _TORCH_ENDINGS: Final = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".model", ".joblib")
 # Containers that no loader of checkpoints opens.
 _FOREIGN: Final = frozenset({"seven_zip"})
@@ -41,7 +42,9 @@ def judge(case: Case) -> Iterator[Finding]:
     """Yield what this rule finds."""
     name = case.facts.name.lower()
     kind = case.facts.kind
-    promised = next((kinds for end, kinds in _PROMISES.items() if name.endswith(end)), None)
+    promised = None
+    if name.endswith(_PROMISING):
+        promised = next(kinds for end, kinds in _PROMISES.items() if name.endswith(end))
     lies = promised is not None and kind not in promised and bool(case.pickles)
     if lies or (kind in _FOREIGN and name.endswith(_TORCH_ENDINGS)):
         ending = name.rpartition(".")[2]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from converter.containers.detection import Claim
     from converter.inert.nodes import Graph
     from converter.risk.finding import CouldNotTell, Skipped
+    from converter.risk.known_pickles import KnownPickle
     from converter.risk.survey import Survey
 
 
@@ -56,6 +57,7 @@ class PickleFacts:
         parent_offset: of a nested one, where its bytes stand in the record.
         storages: storage key → bytes of its record, where the container says.
         census: the opcodes, if they were counted.
+        known: what is kept of it for the files that follow, if it is.
     """
 
     record: str | None
@@ -68,6 +70,7 @@ class PickleFacts:
     parent_offset: int | None = None
     storages: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     census: Census | None = None
+    known: KnownPickle | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

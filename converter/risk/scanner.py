@@ -15,8 +15,9 @@ from converter.risk.case import Case
 from converter.risk.explanation import explain
 from converter.risk.finding import CouldNotTell, Finding, Location, Reach, Severity, shortened
 from converter.risk.gathering import gather
+from converter.risk.known_pickles import is_known_clean, keep_clean
 from converter.risk.report import FileReport
-from converter.risk.rules import RULES
+from converter.risk.rules import BESIDE_PICKLES, RULES
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS, ScanLimits
 from converter.risk.verdict import Verdict, worst
 from converter.risk.weights_only import refused_names, would_load
@@ -145,7 +146,12 @@ def judge_facts(
 ) -> FileReport:
     """Return what the rules say of some facts."""
     case = Case(facts, limits, scan_limits)
-    findings = [finding for judge in RULES.values() for finding in judge(case)]
+    clean = is_known_clean(facts, limits, scan_limits)
+    rules = BESIDE_PICKLES if clean else RULES
+    findings = [finding for judge in rules.values() for finding in judge(case)]
+    imports = () if clean else _imports(case)
+    if not (clean or findings or imports):
+        keep_clean(facts, limits, scan_limits)
     findings.sort(key=lambda finding: -finding.severity.verdict.rank)
     return FileReport(
         name=facts.name,
@@ -156,7 +162,7 @@ def judge_facts(
         could_not_tell=facts.unread,
         skipped=facts.skipped,
         pickles=len(facts.pickles),
-        imports=_imports(case),
+        imports=imports,
         refused=refused_names(facts),
         weights_only=would_load(facts),
         explanation=tuple(explain(facts)) if explained else (),

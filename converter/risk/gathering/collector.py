@@ -12,7 +12,6 @@ from converter.inert.machine import read_graph
 from converter.risk.census import census_of
 from converter.risk.facts import (
     ArchiveFacts,
-    Census,
     CodeText,
     Context,
     Origin,
@@ -20,6 +19,7 @@ from converter.risk.facts import (
     PlacedAnomaly,
 )
 from converter.risk.finding import CouldNotTell, Location, Skipped
+from converter.risk.known_pickles import KnownPickle, find_known, keep_known, small_pickle
 from converter.risk.strings import is_blob
 from converter.risk.survey import survey_of
 
@@ -151,30 +151,41 @@ class Collector:
         limits = self.limits
         if not place.expected:
             limits = self.peeking()
+        data = small_pickle(source, start)
+        known = find_known(data, limits)
+        if known is not None:
+            self.keep(known.graph, source.nbytes, place, known=known)
+            return known.graph
         after_build = None if arrays is None else arrays.after_build
         graph = read_graph(source, start=start, limits=limits, after_build=after_build)
         census = None
         nbytes = graph.stop - start
         if not (arrays and arrays.count) and 0 < nbytes <= self.scan_limits.max_census_bytes:
             census = census_of(source, start, min(graph.stop, source.nbytes))
-        self.keep(graph, source.nbytes, place, census)
+        read = KnownPickle(graph, survey_of(graph, is_blob), census)
+        if not (arrays and arrays.count):
+            keep_known(data, limits, read)
+        self.keep(graph, source.nbytes, place, known=read)
         return graph
 
-    def keep(self, graph: Graph, nbytes: int, place: Place, census: Census | None = None) -> None:
-        """Keep a pickle that was read."""
+    def keep(
+        self, graph: Graph, nbytes: int, place: Place, *, known: KnownPickle | None = None
+    ) -> None:
+        """Keep a pickle that was read, and surveyed already if it is `known`."""
         if self.is_full():
             return
         facts = PickleFacts(
             record=place.record,
             graph=graph,
-            survey=survey_of(graph, is_blob),
+            survey=known.survey if known else survey_of(graph, is_blob),
             nbytes=nbytes,
             origin=place.origin,
             context=place.context,
             reached=place.reached,
             parent_offset=place.parent_offset,
             storages=place.storages,
-            census=census,
+            census=known.census if known else None,
+            known=known,
         )
         self.pickles.append(facts)
         self.take_blobs(self, facts, place)

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
     from converter.risk.case import Rule
 
-__all__ = ["RULES", "SUMMARIES"]
+__all__ = ["BESIDE_PICKLES", "RULES", "SUMMARIES"]
 
 _MODULES: Final = (
     unsafe_global,
@@ -129,6 +129,37 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
     {module.ID: module.judge for module in _MODULES}
 )
 """Id of a rule → what judges by it, in the order in which their findings are told."""
+
+# These look at each pickle by itself, and of the container only at what `PickleFacts` has of it.
+_OF_PICKLES: Final = (
+    unsafe_global,
+    computed_name,
+    dotted_name,
+    callable_as_data,
+    unsafe_use,
+    extension_registry,
+    persistent_id_call,
+    build_on_object,
+    setstate_planting,
+    item_assignment,
+    attribute_shadowing,
+    nested_pickle,
+    lookalike_name,
+    unknown_global,
+    array_metadata,
+    broken_stream,
+    stack_left_over,
+    misplaced_proto,
+    frame_mismatch,
+    memo_tricks,
+    reader_disagreement,
+    tensor_metadata,
+)
+
+BESIDE_PICKLES: Final[Mapping[str, Rule]] = MappingProxyType(
+    {module.ID: module.judge for module in _MODULES if module not in _OF_PICKLES}
+)
+"""The rules that are left where nothing was found in the same pickles before."""
 
 SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
     {module.ID: (module.__doc__ or "").strip() for module in _MODULES}

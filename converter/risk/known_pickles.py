@@ -1,0 +1,105 @@
+"""Small pickles that were read before: folders hold the same one many times.
+
+Checkpoints of one run differ in their numbers. The pickle, which has the names, the shapes and the
+places, is often the same in all of them, byte for byte, and what it describes follows from its
+bytes. So it is read once a process; and where nothing was found in it, it is not judged again
+between the same things. A pickle with anything odd about it is not kept at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from converter.byteio.source import ByteSource
+    from converter.inert.nodes import Graph
+    from converter.limits import Limits
+    from converter.risk.facts import Census, InputFacts, PickleFacts
+    from converter.risk.scan_limits import ScanLimits
+    from converter.risk.survey import Survey
+
+# Bytes. Nodes take up to two hundred times as much memory as the opcodes that make them.
+_LONGEST: Final = 1 << 14
+_MOST_NBYTES: Final = 1 << 17
+_MOST_SURROUNDINGS: Final = 64
+_MOST_STORAGES: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownPickle:
+    """What was read, and where it was clean.
+
+    Attributes:
+        graph: what it describes: to its last byte, without an error or an anomaly.
+        survey: its names, strings and depth.
+        census: its opcodes.
+        clean: all that its rules look at beside it, for each time nothing was found.
+    """
+
+    graph: Graph
+    survey: Survey
+    census: Census | None
+    clean: set[Hashable] = field(default_factory=set)
+
+
+_KNOWN: Final[dict[tuple[bytes, Limits], KnownPickle]] = {}
+
+
+def small_pickle(source: ByteSource, start: int) -> bytes | None:
+    """Return the bytes of a source that begins with a pickle, if they are few."""
+    if start or not 0 < source.nbytes <= _LONGEST:
+        return None
+    return source.read_at(0, source.nbytes)
+
+
+def find_known(data: bytes | None, limits: Limits) -> KnownPickle | None:
+    """Return what these bytes were read as under these limits, or None."""
+    return None if data is None else _KNOWN.get((data, limits))
+
+
+def keep_known(data: bytes | None, limits: Limits, read: KnownPickle) -> KnownPickle | None:
+    """Keep what was read of some bytes, if they are few and it is all in order."""
+    graph = read.graph
+    if data is None or graph.error is not None or graph.anomalies or graph.stop != len(data):
+        return None
+    if sum(len(kept) for kept, _ in list(_KNOWN)) + len(data) > _MOST_NBYTES:
+        _KNOWN.clear()
+    _KNOWN[data, limits] = read
+    return read
+
+
+def is_known_clean(facts: InputFacts, limits: Limits, scan_limits: ScanLimits) -> bool:
+    """Return whether nothing was found in any of the pickles when they stood like this before."""
+    return all(
+        pickle.known is not None
+        and _surroundings(pickle, limits, scan_limits) in pickle.known.clean
+        for pickle in facts.pickles
+    )
+
+
+def keep_clean(facts: InputFacts, limits: Limits, scan_limits: ScanLimits) -> None:
+    """Note that nothing was found in any of the pickles."""
+    for pickle in facts.pickles:
+        known = pickle.known
+        if known is None or len(pickle.storages) > _MOST_STORAGES:
+            continue
+        if len(known.clean) >= _MOST_SURROUNDINGS:
+            known.clean.clear()
+        known.clean.add(_surroundings(pickle, limits, scan_limits))
+
+
+def _surroundings(pickle: PickleFacts, limits: Limits, scan_limits: ScanLimits) -> Hashable:
+    """Return everything but the pickle that its rules look at; names of files are not among it."""
+    return (
+        pickle.nbytes,
+        pickle.origin,
+        pickle.context,
+        pickle.reached,
+        pickle.parent_offset,
+        tuple(pickle.storages.items()),
+        limits,
+        scan_limits,
+    )

@@ -124,7 +124,8 @@ class WindowSource(ByteSource):
         self._start: Final = start
 
     def _read(self, offset: int, nbytes: int) -> bytes:
-        return self._parent.read_at(self._start + offset, nbytes)
+        # What lies inside the window lies inside the parent: it need not be compared again.
+        return self._parent._read(self._start + offset, nbytes)  # noqa: SLF001
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` from `offset` of the window."""

@@ -97,6 +97,7 @@ _SIGNATURES: Final = (
     # git-lfs, docs/spec.md: the first line of a pointer file
     ("git_lfs", b"version https://git-lfs.github.com/spec/"),
 )
+_SIGNATURE_BYTES: Final = tuple(signature for _, signature in _SIGNATURES)
 # bzip2: "BZh", level, then the block magic (pi) or the end-of-stream magic (its root)
 _BZIP2: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)", re.DOTALL)
 # RFC 1950, 2.2: CMF 0x78, and FLG such that CMF * 256 + FLG is a multiple of 31
@@ -222,9 +223,10 @@ def _claim_pickle(source: ByteSource, head: bytes) -> Claim | None:
 
 
 def _claim_signature(_source: ByteSource, head: bytes) -> Claim | None:
-    for kind, signature in _SIGNATURES:
-        if head.startswith(signature):
-            return Claim(kind, 0, f"it begins with {signature[:8]!r}")
+    if head.startswith(_SIGNATURE_BYTES):
+        for kind, signature in _SIGNATURES:
+            if head.startswith(signature):
+                return Claim(kind, 0, f"it begins with {signature[:8]!r}")
     if _BZIP2.match(head):
         return Claim("bzip2", 0, "it begins with a bzip2 block")
     if _ZLIB.match(head):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -48,13 +49,7 @@ class ScanLimits:
 
     def peeking(self, limits: Limits) -> Limits:
         """Return the limits for reading what is only suspected to be a pickle."""
-        return replace(
-            limits,
-            max_opcodes=min(limits.max_opcodes, self.peek_opcodes),
-            max_string_bytes=min(limits.max_string_bytes, self.peek_string_bytes),
-            max_line_bytes=min(limits.max_line_bytes, self.peek_string_bytes),
-            max_pickle_window_bytes=self.peek_bytes,
-        )
+        return _peeking(self, limits)
 
     def following(self, limits: Limits) -> Limits:
         """Return the limits for reading on what has proved to be opcodes so far."""
@@ -64,6 +59,18 @@ class ScanLimits:
             max_string_bytes=min(limits.max_string_bytes, self.follow_string_bytes),
             max_line_bytes=min(limits.max_line_bytes, self.follow_string_bytes),
         )
+
+
+# Every file asks for them, and they are seldom others than the last time.
+@lru_cache(maxsize=8)
+def _peeking(scan_limits: ScanLimits, limits: Limits) -> Limits:
+    return replace(
+        limits,
+        max_opcodes=min(limits.max_opcodes, scan_limits.peek_opcodes),
+        max_string_bytes=min(limits.max_string_bytes, scan_limits.peek_string_bytes),
+        max_line_bytes=min(limits.max_line_bytes, scan_limits.peek_string_bytes),
+        max_pickle_window_bytes=scan_limits.peek_bytes,
+    )
 
 
 DEFAULT_SCAN_LIMITS: Final = ScanLimits()

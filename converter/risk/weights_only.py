@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.inert.names import canonical_name
-from converter.inert.nodes import CallNode, GlobalNode, Node, PersistentNode, TupleNode
+from converter.inert.nodes import CallNode, GlobalNode, PersistentNode, TupleNode
 from converter.inert.opcodes import OPCODES
 from converter.risk.facts import Origin
 from converter.risk.known_names import safe_name
@@ -94,17 +94,13 @@ def _is_allowed(node: GlobalNode, protocol: int | None) -> bool:
     return allows(*canonical_name(node.module, node.name, protocol))
 
 
-def _name(node: Node, protocol: int | None) -> tuple[str, str] | None:
-    if isinstance(node, GlobalNode):
-        return canonical_name(node.module, node.name, protocol)
-    return None
-
-
 def _call_fits(call: CallNode, protocol: int | None) -> bool:
     """Return whether torch makes a call, and what is then done to the result."""
-    name = _name(call.func, protocol)
-    if name is None:
+    if not isinstance(call.func, GlobalNode):
         return False
+    if not (call.states or call.entries or call.appended):
+        return True
+    name = canonical_name(call.func.module, call.func.name, protocol)
     if call.entries and name not in _SETTABLE:
         return False
     if call.appended:

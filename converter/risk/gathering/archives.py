@@ -150,11 +150,12 @@ def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
     peeked = nbytes = 0
     inside = place._replace(level=place.level + 1, context=context, storages=storages)
     for record in records:
-        if record.is_folder and record.nbytes == 0:
+        record_nbytes = record.data.nbytes
+        if record_nbytes == 0 and record.is_folder:
             continue
         if _is_plain(record) or not _taken(found, listed, record, inside):
             peeked += 1
-            nbytes += record.nbytes
+            nbytes += record_nbytes
     _take_directory(found, listed, place)
     if peeked:
         what = f"{peeked} records of {nbytes} bytes"
@@ -171,9 +172,10 @@ def _take_directory(found: Collector, listed: _Listed, place: Place) -> None:
         for record in listed.archive.records
         if record.offset is not None and record.stored_nbytes is not None
     ]
-    if stops and max(stops) < listed.source.nbytes:
+    stop = max(stops, default=listed.source.nbytes)
+    if stop < listed.source.nbytes:
         here = place.inside("directory", origin=Origin.HIDDEN, expected=False)
-        take_stacked(found, listed.source, here, max(stops))
+        take_stacked(found, listed.source, here, stop)
 
 
 def _is_plain(record: Record) -> bool:

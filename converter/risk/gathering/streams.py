@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LEGACY: Final = ("magic number", "protocol version", "system information", "object", "keys")
 _COUNT: Final = struct.Struct("<q")
 _PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
+_ZIP: Final = b"PK"
 _NO_PADDING: Final = re.compile(rb"[^\0 \t\r\n]")
 _SEARCHED_NBYTES: Final = 1 << 16
 # Storage bytes behind a broken legacy stream may be many; this much of them is searched.
@@ -143,6 +144,8 @@ def take_rest(found: Collector, source: ByteSource, place: Place, stop: int) -> 
 
 def take_stacked(found: Collector, source: ByteSource, place: Place, position: int) -> None:
     """Take the pickles from `position` on: right behind another, or behind PROTO anywhere."""
+    if _is_directory(source, position):
+        return
     following: int | None = position
     last = position + _MAX_SEARCHED_NBYTES
     for _ in range(found.limits.max_stacked_pickles):
@@ -167,6 +170,19 @@ def take_stacked(found: Collector, source: ByteSource, place: Place, position: i
         ),
         place,
     )
+
+
+def _is_directory(source: ByteSource, start: int) -> bool:
+    """Return whether bytes begin like a zip directory and are no pickle: most begin like that.
+
+    To an unpickler "P" is PERSID. Its operand is a line of ASCII, and where it is the last line
+    nothing follows it; any pickle behind it would begin with PROTO.
+    """
+    if source.nbytes - start > _SEARCHED_NBYTES or source.read_at(start, 2) != _ZIP:
+        return False
+    rest = source.read_at(start, source.nbytes - start)
+    line, newline, _ = rest.partition(b"\n")
+    return not (newline and line.isascii()) and _PROTO.search(rest) is None
 
 
 def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:

@@ -8,8 +8,7 @@ one, and counts only where nothing else claims the first byte.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.anomaly import Anomaly
 from converter.containers.zip_end import find_end_record
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 _HEAD_NBYTES: Final = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One format that the bytes could be.
 
     Attributes:
@@ -42,8 +40,7 @@ class Claim:
     protocol: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(NamedTuple):
     """What a file says it is.
 
     Attributes:

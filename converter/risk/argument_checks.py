@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.inert.nodes import ByteString, CallNode, GlobalNode, Node, TupleNode
 
@@ -17,8 +16,7 @@ _CODECS: Final = frozenset({"latin1", "latin-1", "utf-8", "utf8", "ascii", "iso-
 _SINGLETONS: Final = frozenset({"Ellipsis", "NotImplemented"})
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """Why arguments are not the ones that are safe.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +73,7 @@ class PickleFacts:
     known: KnownPickle | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Census:
+class Census(NamedTuple):
     """The opcodes of one pickle, counted without executing them.
 
     Attributes:
@@ -94,8 +93,7 @@ class Census:
     longest_long: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedAnomaly:
+class PlacedAnomaly(NamedTuple):
     """What a parser noticed, and in which container.
 
     Attributes:
@@ -109,8 +107,7 @@ class PlacedAnomaly:
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFacts:
+class ArchiveFacts(NamedTuple):
     """One container that was opened.
 
     Attributes:
@@ -126,8 +123,7 @@ class ArchiveFacts:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CodeText:
+class CodeText(NamedTuple):
     """Code that an archive carries, as text or as a library.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from converter.risk.verdict import Verdict
 
@@ -102,8 +102,7 @@ class Finding:
             raise TypeError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """Something that was left out on purpose.
 
     Attributes:
@@ -117,8 +116,7 @@ class Skipped:
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
-class CouldNotTell:
+class CouldNotTell(NamedTuple):
     """Something that may matter and could not be read.
 
     Attributes:

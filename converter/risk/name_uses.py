@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from converter.inert.names import canonical_name
 from converter.inert.nodes import (
@@ -59,8 +59,7 @@ class Standing(StrEnum):
     DANGEROUS = "dangerous"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownName:
+class KnownName(NamedTuple):
     """What is known of a name, whatever it is used for.
 
     Attributes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from converter.risk.facts import Origin
 from converter.risk.finding import Finding, Location, Reach, Severity, shortened
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from converter.risk.case import Case
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(NamedTuple):
     """What an anomaly means.
 
     Attributes:

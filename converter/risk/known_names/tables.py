@@ -25,10 +25,9 @@ from __future__ import annotations
 
 import json
 import pkgutil
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,8 +37,7 @@ _DANGEROUS_FILE: Final = "dangerous.json"
 _EVERY_NAME: Final = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class SafeName:
+class SafeName(NamedTuple):
     """One name of the known-safe list.
 
     Attributes:
@@ -63,8 +61,7 @@ class SafeName:
     weights_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Danger:
+class Danger(NamedTuple):
     """Why a name is known to be dangerous.
 
     Attributes:

@@ -129,7 +129,14 @@ NAMESPACES: Final[Mapping[str, Callable[[], object]]] = MappingProxyType(
 # leaves it room says fold.
 
 
+def _check_packed(packed: bytes, nbytes: int) -> None:
+    """Raise ValueError for what is not that many bytes: a document may say anything."""
+    if type(packed) is not bytes or len(packed) != nbytes:
+        raise ValueError(packed)
+
+
 def _datetime(packed: bytes, zone: dt.tzinfo | None = None) -> dt.datetime:
+    _check_packed(packed, 10)
     fold, month = divmod(packed[2], 128)
     return dt.datetime(
         int.from_bytes(packed[:2], "big"),
@@ -145,10 +152,12 @@ def _datetime(packed: bytes, zone: dt.tzinfo | None = None) -> dt.datetime:
 
 
 def _date(packed: bytes) -> dt.date:
+    _check_packed(packed, 4)
     return dt.date(int.from_bytes(packed[:2], "big"), packed[2], packed[3])
 
 
 def _time(packed: bytes, zone: dt.tzinfo | None = None) -> dt.time:
+    _check_packed(packed, 6)
     fold, hour = divmod(packed[0], 128)
     microsecond = int.from_bytes(packed[3:6], "big")
     return dt.time(hour, packed[1], packed[2], microsecond, _zone(zone), fold=fold)

@@ -5,10 +5,9 @@ The numbers are those of CPython's ``Lib/pickle.py``; tests compare the table wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,8 +37,7 @@ class Argument(Enum):
     COUNTED_8 = ("counted by 8 bytes", 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Opcode:
+class Opcode(NamedTuple):
     """One opcode.
 
     Attributes:

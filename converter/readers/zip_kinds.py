@@ -5,8 +5,7 @@ R stands for the root, the first part of the first entry's name. The first kind 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.containers.zip_archive import read_zip
 from converter.containers.zip_end import find_end_record
@@ -42,8 +41,7 @@ _BOOKKEEPING: Final = frozenset(
 _SHOWN: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ZipKind:
+class ZipKind(NamedTuple):
     """One kind of archive.
 
     Attributes:

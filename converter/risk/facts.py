@@ -139,8 +139,7 @@ class CodeText(NamedTuple):
     native: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class InputFacts:
+class InputFacts(NamedTuple):
     """One input.
 
     Attributes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from converter.risk.finding import CouldNotTell, Finding, Skipped
 from converter.risk.verdict import Verdict, worst
 
 
-@dataclass(frozen=True, slots=True)
-class FileReport:
+class FileReport(NamedTuple):
     """What is to be thought of one input.
 
     Attributes:
@@ -41,8 +40,7 @@ class FileReport:
     explanation: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """What is to be thought of several inputs.
 
     Attributes:

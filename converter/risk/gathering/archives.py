@@ -6,8 +6,8 @@ sense as a pickle, a few hundred bytes where it makes none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
@@ -53,8 +53,7 @@ _MAX_PARTS: Final = 10_000
 _MAX_ARCHIVE_NAMES: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(NamedTuple):
     """An archive and what is known of it.
 
     Attributes:

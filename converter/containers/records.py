@@ -91,7 +91,7 @@ class Archive:
         This is how torch looks records up. Of several that match, which one torch takes depends
         on its sorting; an archive with such a clash carries an anomaly.
         """
-        return self._folded.get(ascii_folded(name))
+        return self._folded.get(name.lower() if name.isascii() else ascii_folded(name))
 
     def find_all(self, name: str) -> tuple[Record, ...]:
         """Return every record whose name is equal but for the case of A to Z, in order."""

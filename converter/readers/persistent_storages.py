@@ -64,6 +64,7 @@ class PersistentStorages(ABC):
         """Start without storages."""
         self._storages: dict[tuple[str, str | None], Storage] = {}
         self._first_class: dict[str, str | None] = {}
+        self._dtypes: dict[Node, DType] = {}
 
     @abstractmethod
     def find(self, claim: StorageClaim, rebuilder: Rebuilder) -> Storage:
@@ -90,6 +91,9 @@ class PersistentStorages(ABC):
             NotThisShapeError: the id has no form that torch writes.
             TensorError: the storage is missing or has another length.
         """
+        claim = self._usual_claim(node.pid)
+        if claim is not None:
+            return self.storage(claim, node.offset, rebuilder)
         items = pid_items(node, rebuilder)
         tag = as_text(items[0]) if isinstance(items[0], (str, ByteString)) else None
         if tag == "module" and len(items) == 4:
@@ -97,20 +101,40 @@ class PersistentStorages(ABC):
         if tag != "storage" or len(items) not in (5, 6):
             raise NotThisShapeError
         claim = claim_of(items, rebuilder)
+        if claim.dtype is not None and type(items[1]) is GlobalNode:
+            self._dtypes[items[1]] = claim.dtype
         return self.storage(claim, node.offset, rebuilder)
+
+    def _usual_claim(self, pid: Node) -> StorageClaim | None:
+        """Return what `claim_of` says of an id of the usual form and a class that was met before.
+
+        A pickle names a class once and then refers to it, so the node is known by itself.
+        """
+        if type(pid) is not TupleNode or len(pid.items) != 5:
+            return None
+        tag, storage_class, key, location, numel = pid.items
+        if not (type(tag) is type(key) is type(location) is str and tag == "storage"):
+            return None
+        if type(numel) is not int or numel < 0 or type(storage_class) is not GlobalNode:
+            return None
+        dtype = self._dtypes.get(storage_class)
+        if dtype is None:
+            return None
+        return StorageClaim(key, dtype, location, numel, numel * dtype.itemsize)
 
     def storage(self, claim: StorageClaim, offset: int, rebuilder: Rebuilder) -> Storage:
         """Return the one storage object for equal claims."""
         class_key = claim.dtype.name if claim.dtype else None
-        identity = (claim.key if claim.view is None else repr((claim.key, claim.view)), class_key)
+        key = claim.key
+        identity = (key if claim.view is None else repr((key, claim.view)), class_key)
         known = self._storages.get(identity)
         if known is not None:
             return known
-        first = self._first_class.setdefault(claim.key, class_key)
+        first = self._first_class.setdefault(key, class_key)
         if first != class_key:
             rebuilder.observe(
                 "storage_of_two_types",
-                f"storage {claim.key} is used as {first or 'untyped'} and {class_key or 'untyped'}",
+                f"storage {key} is used as {first or 'untyped'} and {class_key or 'untyped'}",
                 offset,
             )
         found = self.find(claim, rebuilder)

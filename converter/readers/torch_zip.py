@@ -55,31 +55,31 @@ class ZipStorages(PersistentStorages):
         Raises:
             TensorError: there is no such record, or it is too short.
         """
-        if claim.location == "meta" and self._record(claim.key) is None:
-            return Storage(claim.key, None, claim.nbytes, claim.dtype, "meta")
         record = self._record(claim.key)
         if record is None:
+            if claim.location == "meta":
+                return Storage(claim.key, None, claim.nbytes, claim.dtype, "meta")
             raise TensorError(
                 "storage without a record",
                 expected=f"a record {self._root}/data/{claim.key}",
                 found="none",
             )
-        if record.nbytes < claim.nbytes:
+        data, nbytes = record.data, claim.nbytes
+        if data.nbytes < nbytes:
             raise TensorError(
                 "record shorter than its storage",
                 record=record.name,
-                expected=f"{claim.nbytes} bytes",
-                found=f"{record.nbytes}",
+                expected=f"{nbytes} bytes",
+                found=f"{data.nbytes}",
             )
-        data = record.data
-        if record.nbytes > claim.nbytes:
+        if data.nbytes > nbytes:
             rebuilder.observe(
                 "record_longer_than_storage",
-                f"{record.name} holds {record.nbytes} bytes where {claim.nbytes} are declared",
+                f"{record.name} holds {data.nbytes} bytes where {nbytes} are declared",
                 record.offset,
             )
-            data = WindowSource(data, 0, claim.nbytes, record.name)
-        return Storage(claim.key, data, claim.nbytes, claim.dtype, claim.location, self._big_endian)
+            data = WindowSource(data, 0, nbytes, record.name)
+        return Storage(claim.key, data, nbytes, claim.dtype, claim.location, self._big_endian)
 
     def _record(self, key: str) -> Record | None:
         for folder in _STORAGE_FOLDERS:

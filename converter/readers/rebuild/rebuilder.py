@@ -137,7 +137,7 @@ class Rebuilder:
 
     def name_of(self, node: Node) -> tuple[str, str] | None:
         """Return the canonical (module, name) of a global, or None for any other node."""
-        if isinstance(node, GlobalNode):
+        if type(node) is GlobalNode:
             return canonical_name(node.module, node.name, self._protocol)
         if isinstance(node, PersistentNode):
             value = self.convert(node)
@@ -165,7 +165,8 @@ class Rebuilder:
         entries: list[tuple[Value, Value]] = []
         places: dict[object, int] = {}
         for position in range(0, len(flat) - 1, 2):
-            key = convert(flat[position])
+            node = flat[position]
+            key = node if type(node) is str else convert(node)
             value = convert(flat[position + 1])
             same = key if type(key) is str else identity_of_key(key)
             place = places.setdefault(same, len(entries))

@@ -67,9 +67,9 @@ def _is_empty_mapping(node: Node) -> bool:
     if node is None:
         return True
     if isinstance(node, CallNode):
+        args = node.args
         return not (node.entries or node.states or node.appended) and (
-            isinstance(node.args, TupleNode)
-            and (not node.args.items or _is_empty_list(node.args.items[0]))
+            isinstance(args, TupleNode) and (not args.items or _is_empty_list(args.items[0]))
         )
     return False
 
@@ -139,6 +139,36 @@ def strided(  # noqa: PLR0913 - the arguments of torch's own function
     return tensor
 
 
+def _usual_tensor(args: list[Node], rebuilder: Rebuilder) -> TensorRef | None:
+    """Return what nearly every call of ``_rebuild_tensor_v2`` builds; None where it is not sure.
+
+    The same tensor as `strided` gives, and the same checks in one place: where there are
+    100,000 tensors of a few bytes, half of the time went into the calls from check to check. So
+    whatever is unusual, allowed or not, is left to `strided`, which also has the words for it.
+    """
+    storage_node, offset, size, stride, requires_grad, hooks = args
+    if not (type(offset) is int and type(size) is type(stride) is TupleNode):
+        return None
+    if not _is_empty_mapping(hooks):
+        return None
+    storage = rebuilder.convert(storage_node)
+    if type(storage) is not Storage:
+        return None
+    shape, steps = tuple(size.items), tuple(stride.items)
+    if offset < 0 or not len(shape) == len(steps) <= rebuilder.limits.max_dims:
+        return None
+    last = offset
+    for length, step in zip(shape, steps, strict=True):
+        if not (type(length) is type(step) is int and length > 0 and step > 0):
+            return None
+        last += (length - 1) * step
+    dtype = storage.dtype
+    if dtype is None or dtype.packed != 1 or (last + 1) * dtype.itemsize > storage.nbytes:
+        return None
+    grad = requires_grad is True
+    return TensorRef(storage, dtype, shape, steps, offset, requires_grad=grad)  # type: ignore[arg-type]
+
+
 def _tensor_v1(call: CallNode, rebuilder: Rebuilder) -> Value:
     require_untouched(call)
     return strided(rebuilder, *arguments(call, rebuilder, 4, 4))
@@ -147,6 +177,9 @@ def _tensor_v1(call: CallNode, rebuilder: Rebuilder) -> Value:
 def _tensor_v2(call: CallNode, rebuilder: Rebuilder) -> Value:
     require_untouched(call)
     args = arguments(call, rebuilder, 6, 7)
+    usual = _usual_tensor(args, rebuilder) if len(args) == 6 else None
+    if usual is not None:
+        return usual
     return strided(
         rebuilder,
         *args[:4],

@@ -151,15 +151,13 @@ class DocumentEncoder:
                     big_endian=storage.big_endian,
                     name=None if output is None else output.name,
                     file=None if output is None else output.file,
-                    data=self._kept_bytes(storage),
+                    data=self._kept_bytes(storage) if storage in self._kept else None,
                 )
             )
         return records
 
     def _kept_bytes(self, storage: Storage) -> bytes | None:
-        if storage.data is None or storage not in self._kept:
-            return None
-        return storage.data.read_at(0, storage.nbytes)
+        return None if storage.data is None else storage.data.read_at(0, storage.nbytes)
 
 
 def base_name(name: str) -> str:

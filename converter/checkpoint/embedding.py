@@ -35,7 +35,7 @@ def embedded_storages(
         limits: how much may be kept.
     """
     named = [tensor for part in checkpoint.components for tensor in part.tensors.values()]
-    if any(_has_bytes(one.storage) and one.nbytes and one not in written for one in named):
+    if any(one not in written and _has_bytes(one.storage) and one.nbytes for one in named):
         return frozenset()
     elsewhere = {tensor.storage for tensor in named}
     found = set()

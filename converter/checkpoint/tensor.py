@@ -60,8 +60,13 @@ class TensorRef:
     @property
     def nbytes(self) -> int:
         """Return the bytes of its contiguous form."""
-        packed = self.dtype.packed
-        return (self.numel + packed - 1) // packed * self.dtype.itemsize
+        dtype = self.dtype
+        count = 1
+        for size in self.shape:
+            count *= size
+        if dtype.packed != 1:
+            count = (count + dtype.packed - 1) // dtype.packed
+        return count * dtype.itemsize
 
     @property
     def is_contiguous(self) -> bool:

@@ -85,7 +85,7 @@ class TreeEncoder:
     def text(self, text: str) -> forms.TextForm:
         """Return the form of a text."""
         if len(text) < MIN_SHARED_LENGTH:
-            return encode_text(text)
+            return text if text.isascii() else encode_text(text)
         key = long_atom_key(text)
         if key is not None and key in self._repeated:
             return self._repeated_atom(key)
@@ -93,7 +93,8 @@ class TreeEncoder:
 
     def tensor_id(self, tensor: TensorRef) -> int:
         """Return the index of a tensor, a new one the first time."""
-        return _number(tensor, self._tensor_ids, self.tensors)
+        known = self._tensor_ids.get(id(tensor))
+        return _number(tensor, self._tensor_ids, self.tensors) if known is None else known
 
     def storage_id(self, storage: Storage) -> int:
         """Return the index of a storage, a new one the first time."""
@@ -103,10 +104,10 @@ class TreeEncoder:
         """Return what stands in the place of a value: itself, a reference, or a form to fill."""
         if type(value) is str:
             return self.text(value)
+        if type(value) is TensorRef:
+            return forms.TensorForm(self.tensor_id(value))
         if type(value) in ATOMS:
             return self._atom(value)
-        if isinstance(value, TensorRef):
-            return forms.TensorForm(self.tensor_id(value))
         if isinstance(value, Storage):
             self.bare.add(value)
             return forms.StorageForm(self.storage_id(value))

@@ -54,7 +54,8 @@ def find_shared(roots: Iterable[Value]) -> tuple[set[int], set[AtomKey]]:
             shared.add(id(value))
         else:
             seen.add(id(value))
-            stack += contents(value)
+            if not (kind is Storage and _has_short_texts(value)):  # type: ignore[arg-type]
+                stack += contents(value)
     return shared, repeated
 
 
@@ -72,11 +73,18 @@ def find_tensors(roots: Iterable[Value]) -> list[TensorRef | Storage]:
         if type(value) in ATOMS or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, (TensorRef, Storage)):
+        if isinstance(value, TensorRef):
             found[id(value)] = value
-        inside = [value.attributes] if isinstance(value, TensorRef) else contents(value)
-        stack += reversed(inside)
+            stack.append(value.attributes)
+        elif isinstance(value, Storage):
+            found[id(value)] = value
+        else:
+            stack += reversed(contents(value))
     return list(found.values())
+
+
+def _has_short_texts(storage: Storage) -> bool:
+    return len(storage.key) < MIN_SHARED_LENGTH and len(storage.location) < MIN_SHARED_LENGTH
 
 
 def long_atom_key(value: Value) -> AtomKey | None:

@@ -116,8 +116,10 @@ class TensorMap:
                 raise LimitError("max_depth", allowed=self._limits.max_depth, found=len(path))
             if len(found) > self._limits.max_tensors:
                 raise LimitError("max_tensors", allowed=self._limits.max_tensors, found=len(found))
-            held = children(value)
+            held = () if _is_leaf(value) else children(value)
             budget.meet(id(value), 1 + len(held))
+            if not held:
+                continue
             inside = [
                 (label, child)
                 for label, child in held
@@ -148,10 +150,28 @@ def _shown_labels(holder: Value) -> Callable[[str], bool]:
     return lambda label: label not in hidden
 
 
+def _is_leaf(value: Value) -> bool:
+    """Return whether a value is a tensor with nothing inside, as nearly all are."""
+    return type(value) is TensorRef and value.attributes is None
+
+
+def _leaves_and_others(value: Value) -> tuple[set[int], list[Value]]:
+    """Return the identities of the leaves directly inside a value, and what else is no atom."""
+    leaves: set[int] = set()
+    others: list[Value] = []
+    for _, child in children(value):
+        if type(child) is TensorRef and child.attributes is None:
+            leaves.add(id(child))
+        elif not is_atom(child):
+            others.append(child)
+    return leaves, others
+
+
 def _values_leading_to_tensors(root: Value, dense: set[int]) -> tuple[set[int], set[int]]:
     """Return the identities of what is or holds a tensor at any depth, and of all that was seen."""
     holders: dict[int, list[int]] = {}
     tensors: list[int] = []
+    leaves: set[int] = set()
     seen = {id(root)}
     stack = [root]
     while stack:
@@ -160,14 +180,19 @@ def _values_leading_to_tensors(root: Value, dense: set[int]) -> tuple[set[int], 
             tensors.append(id(value))
             if isinstance(value, TensorRef):
                 dense.add(id(value))
-        for _, child in children(value):
-            if is_atom(child):
-                continue
+        held, others = _leaves_and_others(value)
+        if held:
+            leaves |= held
+            tensors.append(id(value))
+        for child in others:
             holders.setdefault(id(child), []).append(id(value))
             if id(child) not in seen:
                 seen.add(id(child))
                 stack.append(child)
-    leading: set[int] = set(tensors)
+    dense.update(leaves)
+    seen |= leaves
+    # Nothing is inside a leaf: what holds one stands for it in the search.
+    leading = leaves.union(tensors)
     while tensors:
         for holder in holders.get(tensors.pop(), ()):
             if holder not in leading:

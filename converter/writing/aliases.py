@@ -9,6 +9,7 @@ and a name that is a key of our own metadata is never dropped, because the metad
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ RESERVED_KEYS: Final = frozenset({FORMAT_KEY, DOCUMENT_KEY, DOCUMENT_SHA256_KEY,
 def find_aliases(named: Sequence[tuple[str, TensorRef]]) -> dict[str, str]:
     """Return dropped name → kept name for the exact aliases among the tensors of one file."""
     groups: dict[tuple[object, ...], list[str]] = {}
+    users = Counter(id(tensor.storage) for _, tensor in named)
     for name, tensor in named:
-        if tensor.nbytes:
+        if users[id(tensor.storage)] > 1 and tensor.nbytes:
             groups.setdefault(tensor.view_key(), []).append(name)
     dropped: dict[str, str] = {}
     for names in groups.values():

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from converter.dtypes import BY_NAME
 from converter.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ _NEGATABLE: Final = frozenset(
 )
 
 
+# Types that stand as they are: torch name → the format's. F4 counts values, torch counts pairs.
+_SAID: Final = {
+    dtype.name: dtype.safetensors
+    for dtype in BY_NAME.values()
+    if dtype.safetensors not in (None, "F4") and dtype.packed == 1
+}
+
+
 class Encoded(NamedTuple):
     """A tensor as a safetensors header describes it.
 
@@ -82,8 +91,12 @@ def encode_type(tensor: TensorRef, where: str) -> Encoded:
     Raises:
         UnsupportedError: `check_readable` refuses the tensor, or the format cannot say its sizes.
     """
+    dtype, shape, nbytes = tensor.dtype, tensor.shape, tensor.nbytes
+    said = _SAID.get(dtype.name)
+    plain = not (tensor.conj or tensor.neg) and tensor.storage.data is not None
+    if said and plain and nbytes:
+        return Encoded(said, shape, nbytes, None)
     check_readable(tensor, where)
-    dtype, shape = tensor.dtype, tensor.shape
     if dtype.packed != 1:
         return _encoded(tensor, "U8", (tensor.nbytes,), f"{dtype.name} as packed U8")
     if dtype.name == "float4_e2m1fn_x2":

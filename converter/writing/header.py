@@ -8,6 +8,7 @@ tensors' bytes without gaps. The order of tensors is the writer's: widest type f
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -93,12 +94,16 @@ def encode_header(
     """
     parts = [_metadata_part(metadata)]
     parts += [
-        f'{encode_basestring(entry.name)}:{{"dtype":"{entry.dtype}",'
-        f'"shape":[{",".join(map(str, entry.shape))}],'
+        f"{encode_basestring(entry.name)}:{_type_part(entry.dtype, entry.shape)}"
         f'"data_offsets":[{entry.start},{entry.stop}]}}'
         for entry in entries
     ]
     return _framed(("{" + ",".join(parts) + "}").encode("utf-8"), limits)
+
+
+@lru_cache(maxsize=1024)  # many tensors have one of few shapes
+def _type_part(dtype: str, shape: tuple[int, ...]) -> str:
+    return f'{{"dtype":"{dtype}","shape":[{",".join(map(str, shape))}],'
 
 
 def exchange_metadata(

@@ -52,7 +52,10 @@ def assign_names(candidates: Sequence[Candidate]) -> tuple[list[str], list[Renam
     Raises:
         PlanError: the user's options gave two tensors one name, or one a name that is reserved.
     """
-    spelled = [spell(candidate.wanted) for candidate in candidates]
+    wanted = [candidate.wanted for candidate in candidates]
+    if _can_be_held(wanted):
+        return wanted, []
+    spelled = [spell(name) for name in wanted]
     _check_collisions(candidates, spelled)
     taken = set(spelled)
     count: dict[str, int] = {}
@@ -73,6 +76,14 @@ def assign_names(candidates: Sequence[Candidate]) -> tuple[list[str], list[Renam
         if name != candidate.wanted:
             renamed.append(Renamed(candidate.source_name, candidate.wanted, name, reason))
     return names, renamed
+
+
+def _can_be_held(names: list[str]) -> bool:
+    """Return whether a file can hold all of some names as they are, each once."""
+    distinct = set(names)
+    if len(distinct) < len(names) or METADATA_KEY in distinct:
+        return False
+    return _SURROGATE.search("".join(names)) is None
 
 
 def spell(name: str) -> str:

@@ -63,23 +63,25 @@ def select_tensors(
     check_options(checkpoint, options)
     chosen = None if options.components is None else frozenset(options.components)
     bare = checkpoint.bare or options.folder or (chosen is not None and len(chosen) == 1)
+    filtered = bool(options.include or options.exclude)
+    changing = bool(options.strip_parts or options.strip_prefixes or options.renames)
     candidates: list[Candidate] = []
     left_out: list[LeftOut] = []
     used: set[tuple[str, str]] = set()
     for component, key, tensor in _iter_tensors(checkpoint):
-        source_name = checkpoint.full_name(component, key)
+        source_name = key if checkpoint.bare else checkpoint.full_name(component, key)
         reason = None
         if chosen is not None and component.name not in chosen:
             reason = f"component {component.name!r} is not selected"
-        else:
+        elif filtered:
             reason = _reason_to_leave_out(key, source_name, options, used)
         if reason is None and tensor.storage.data is None and tensor.nbytes:
             reason = without_bytes(tensor.storage)
         if reason is not None:
             left_out.append(LeftOut(source_name, reason))
             continue
-        changed = _change_name(key, options, used)
-        natural = _name_in_file(component, key, bare=bare)
+        changed = _change_name(key, options, used) if changing else key
+        natural = key if bare else _name_in_file(component, key, bare=bare)
         wanted = natural if changed == key else _name_in_file(component, changed, bare=bare)
         candidates.append(Candidate(component, key, source_name, tensor, natural, wanted))
     _check_all_used(options, used)
@@ -137,8 +139,6 @@ def _name_in_file(component: Component, key: str, *, bare: bool) -> str:
 def _reason_to_leave_out(
     key: str, source_name: str, options: WriteOptions, used: set[tuple[str, str]]
 ) -> str | None:
-    if not (options.include or options.exclude):
-        return None
     included = _matching(options.include, key, source_name)
     excluded = _matching(options.exclude, key, source_name)
     used.update(("include", pattern) for pattern in included)
@@ -159,8 +159,6 @@ def _matching(patterns: tuple[str, ...], key: str, source_name: str) -> list[str
 
 
 def _change_name(key: str, options: WriteOptions, used: set[tuple[str, str]]) -> str:
-    if not (options.strip_parts or options.strip_prefixes or options.renames):
-        return key
     for part in options.strip_parts:
         # The last part is the tensor's own name, whatever it is called.
         *modules, own = key.split(".")

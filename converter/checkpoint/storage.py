@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
     from converter.dtypes import DType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Final and not frozen: see TensorRef.
+@dataclass(slots=True, eq=False)
 class Storage:
     """One storage of a checkpoint; two tensors share memory when they hold the same object.
 
@@ -24,10 +25,10 @@ class Storage:
         left_out: whether it had bytes that a conversion did not write.
     """
 
-    key: str
-    data: ByteSource | None
-    nbytes: int
-    dtype: DType | None
-    location: str
-    big_endian: bool = False
-    left_out: bool = False
+    key: Final[str]
+    data: Final[ByteSource | None]
+    nbytes: Final[int]
+    dtype: Final[DType | None]
+    location: Final[str]
+    big_endian: Final[bool] = False
+    left_out: Final[bool] = False

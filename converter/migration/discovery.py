@@ -45,7 +45,7 @@ def find_candidates(root: Path) -> tuple[list[Candidate], dict[str, list[Candida
 
     Returns:
         The candidates, and for those that are folders: path → the files directly in it. They are
-        candidates only if the checkpoint turns out not to use them.
+        candidates only if the checkpoint turns out not to use them, or not to be readable.
     """
     found: list[Candidate] = []
     inside: dict[str, list[Candidate]] = {}

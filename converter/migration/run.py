@@ -108,14 +108,12 @@ def migrate_folder(
 
 
 def _drop_used(inside: dict[str, list[Candidate]], one: Candidate, done: _Done) -> None:
-    """Take from a folder's files those that its checkpoint used; all, where it has no output."""
-    if not one.is_folder or one.path not in inside:
-        return
-    if done.file.outcome in (outcomes.CONVERTED, outcomes.PRESENT):
-        kept = [f for f in inside[one.path] if Path(f.path).name not in done.used]
-        inside[one.path] = kept
-    else:
-        del inside[one.path]
+    """Take from a folder's files those that its checkpoint used.
+
+    Where that has no output they all stay: each may be a checkpoint by itself, or have its reason.
+    """
+    if one.path in inside:
+        inside[one.path] = [f for f in inside[one.path] if Path(f.path).name not in done.used]
 
 
 def _check_apart(top: Path, bottom: Path) -> None:

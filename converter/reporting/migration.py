@@ -63,7 +63,7 @@ class MigrationReport(Frozen, frozen=True, tag_field="schema", tag=MIGRATION_SCH
         destination: the folder of the outputs.
         counts: outcome → how many.
         files: every file and folder that was looked at, in the order of their names; the files
-            that a folder's checkpoint does not use come last.
+            that a folder's checkpoint does not use, or that cannot be read as one, come last.
     """
 
     root: str

@@ -115,6 +115,23 @@ def test_a_folder_that_is_a_checkpoint_becomes_one_file(tmp_path: Path) -> None:
     }
 
 
+def test_what_lies_in_a_broken_folder_is_tried_by_itself(tmp_path: Path) -> None:
+    root = tmp_path / "hub" / "model"
+    root.mkdir(parents=True)
+    (root / "1.safetensors").write_bytes(safetensors_file({"a": [1.0, 2.0]}))
+    index = {"a": "1.safetensors", "b": "2.safetensors"}
+    write_index(root / "model.safetensors.index.json", index, total_size=12)
+    (root / "head.bin").write_bytes(bin_file({"c": [4.0]}))
+    report = converter.migrate(tmp_path / "hub", tmp_path / "out")
+    assert not report.complete
+    assert outcomes(report) == {
+        "model": "unreadable",
+        "model/1.safetensors": "converted",
+        "model/head.bin": "converted",
+        "model/model.safetensors.index.json": "no_checkpoint",
+    }
+
+
 def test_a_folder_that_is_itself_a_checkpoint(tmp_path: Path) -> None:
     root = tmp_path / "alone"
     root.mkdir()

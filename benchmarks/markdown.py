@@ -6,12 +6,11 @@ Several runs are put together; of a section that was measured twice, the last co
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.processes import Run, ratio
+from benchmarks.processes import Run, cells
 from benchmarks.targets import TARGETS
 
 _HEAD: Final = """\
@@ -94,21 +93,7 @@ def _targets(facts: dict[str, dict[str, float]]) -> list[str]:
 def _table(runs: dict[str, list[Run]], base: str) -> list[str]:
     heads = ("", "median", "min", "max", "ratio", "processor", "ratio", "peak MB", "read MB")
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
-    for name, found in runs.items():
-        walls = [run.wall_s for run in found]
-        reads = [run.read_nbytes for run in found if run.read_nbytes is not None]
-        cells = (
-            name,
-            f"{statistics.median(walls):.3f}",
-            f"{min(walls):.3f}",
-            f"{max(walls):.3f}",
-            f"{ratio(runs, name, base):.2f}",
-            f"{statistics.median(run.cpu_s for run in found):.3f}",
-            f"{ratio(runs, name, base, 'cpu_s'):.2f}",
-            f"{max(run.peak_nbytes for run in found) / 1e6:.0f}",
-            f"{statistics.median(reads) / 1e6:.1f}" if reads else "",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+    lines += [f"| {' | '.join(cells(runs, name, base))} |" for name in runs]
     return lines
 
 

@@ -119,26 +119,28 @@ def ratio(runs: Mapping[str, Sequence[Run]], name: str, base: str, what: str = "
     return statistics.median(getattr(one, what) / getattr(other, what) for one, other in pairs)
 
 
+def cells(runs: Mapping[str, Sequence[Run]], name: str, base: str) -> tuple[str, ...]:
+    """Return the figures of one task: medians, minima, maxima, and ratios to the task `base`."""
+    found = runs[name]
+    walls = [run.wall_s for run in found]
+    reads = [run.read_nbytes for run in found if run.read_nbytes is not None]
+    return (
+        name,
+        f"{statistics.median(walls):.3f}",
+        f"{min(walls):.3f}",
+        f"{max(walls):.3f}",
+        f"{ratio(runs, name, base):.2f}",
+        f"{statistics.median(run.cpu_s for run in found):.3f}",
+        f"{ratio(runs, name, base, 'cpu_s'):.2f}",
+        f"{max(run.peak_nbytes for run in found) / 1e6:.0f}",
+        f"{statistics.median(reads) / 1e6:.1f}" if reads else "?",
+    )
+
+
 def table(runs: Mapping[str, Sequence[Run]], base: str) -> list[str]:
     """Return lines: medians, minima, maxima, and ratios to the task called `base`."""
     head = ("", "wall median", "min", "max", "ratio", "cpu median", "ratio", "peak MB", "read MB")
-    rows = [head]
-    for name, found in runs.items():
-        walls = [run.wall_s for run in found]
-        reads = [run.read_nbytes for run in found if run.read_nbytes is not None]
-        rows.append(
-            (
-                name,
-                f"{statistics.median(walls):.3f}",
-                f"{min(walls):.3f}",
-                f"{max(walls):.3f}",
-                f"{ratio(runs, name, base):.2f}",
-                f"{statistics.median(run.cpu_s for run in found):.3f}",
-                f"{ratio(runs, name, base, 'cpu_s'):.2f}",
-                f"{max(run.peak_nbytes for run in found) / 1e6:.0f}",
-                f"{statistics.median(reads) / 1e6:.0f}" if reads else "?",
-            )
-        )
+    rows = [head, *(cells(runs, name, base) for name in runs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -118,8 +118,10 @@ class NameJudge:
         self._graph: Final = facts.graph
         self._survey: Final = survey
         self._scripted: Final = facts.context is Context.TORCHSCRIPT
+        # A name stands in a pickle once and is referred to: by its node it is found at once.
+        self._known: dict[GlobalNode, KnownName] = {}
         # (holder, index) of the names that stand where a call expects them
-        self._approved: set[tuple[int, int]] = set()
+        self._approved: set[tuple[Node, int]] = set()
 
     def iter_uses(self) -> Iterator[NameUse]:
         """Iterate over every use of a name that is not safe, calls first, in stream order."""
@@ -136,7 +138,7 @@ class NameJudge:
     def name_of(self, node: Node) -> KnownName | None:
         """Return what is known of the name that a node leads to, or None if it leads to none."""
         if isinstance(node, GlobalNode):
-            return self.known(node.module, node.name)
+            return self._name_at(node)
         if isinstance(node, CallNode):
             return self._attribute(node)
         if isinstance(node, PersistentNode) and isinstance(node.pid, TupleNode):
@@ -145,6 +147,12 @@ class NameJudge:
             if len(items) == 3 and isinstance(items[0], GlobalNode):
                 return self.known(items[0].module, items[0].name)
         return None
+
+    def _name_at(self, node: GlobalNode) -> KnownName:
+        known = self._known.get(node)
+        if known is None:
+            known = self._known[node] = self.known(node.module, node.name)
+        return known
 
     def known(self, module: str, name: str) -> KnownName:
         """Return what is known of a name."""
@@ -165,37 +173,40 @@ class NameJudge:
             return None
         return self.known(items[0].module, f"{items[0].name}.{items[1]}")
 
-    def _judge_call(self, call: CallNode) -> Iterator[NameUse]:
+    def _judge_call(self, call: CallNode) -> Iterable[NameUse]:
         known = self.name_of(call.func)
         if known is None:
-            yield self._computed(call, f"called by {call.opcode}")
-        elif known.row is None:
-            yield self._use(known, call, f"called by {call.opcode}")
-        else:
-            row = known.row
-            if row.slots:
-                yield from self._judge_slots(call, row)
-            fault = _use_fault(call, row)
-            if fault is not None:
-                role = f"called by {call.opcode}"
-                yield self._use(known, call, role, Standing.MISUSED, fault.rule, fault.reason)
-            elif row.check is not None:
-                yield from self._judge_arguments(call, known)
+            return (self._computed(call, f"called by {call.opcode}"),)
+        row = known.row
+        if row is None:
+            return (self._use(known, call, f"called by {call.opcode}"),)
+        uses = self._judge_slots(call, row) if row.slots else ()
+        fault = _use_fault(call, row)
+        if fault is not None:
+            role = f"called by {call.opcode}"
+            use = self._use(known, call, role, Standing.MISUSED, fault.rule, fault.reason)
+            return (*uses, use)
+        if row.check is not None:
+            return (*uses, *self._judge_arguments(call, known, row))
+        return uses
 
-    def _judge_arguments(self, call: CallNode, known: KnownName) -> Iterator[NameUse]:
+    def _judge_arguments(
+        self, call: CallNode, known: KnownName, row: SafeName
+    ) -> Iterable[NameUse]:
         """Judge a call whose arguments decide."""
-        role = f"called by {call.opcode}"
-        reached = self._attribute(call)
+        reached = self._attribute(call) if row.name == _GETATTR[1] else None
         if reached is not None:
             items = call.args.items if isinstance(call.args, TupleNode) else []
-            self._approved.add((id(call.args), 0))
+            self._approved.add((call.args, 0))
             if reached.row is None and isinstance(items[0], GlobalNode):
-                yield self._use(reached, call, "looked up by getattr")
-            return
-        fault = fault_of(known.row.check if known.row else None, call, self.name_of)
-        if fault is not None:
-            standing = Standing.DANGEROUS if fault.executes else Standing.MISUSED
-            yield self._use(known, call, role, standing, fault.rule, fault.reason)
+                return (self._use(reached, call, "looked up by getattr"),)
+            return ()
+        fault = fault_of(row.check, call, self.name_of)
+        if fault is None:
+            return ()
+        role = f"called by {call.opcode}"
+        standing = Standing.DANGEROUS if fault.executes else Standing.MISUSED
+        return (self._use(known, call, role, standing, fault.rule, fault.reason),)
 
     def _judge_slots(self, call: CallNode, row: SafeName) -> Iterator[NameUse]:
         """Judge the arguments that the callee will call, or make an object of."""
@@ -219,7 +230,7 @@ class NameJudge:
                     reason = f"argument {index} is no name, and is used as {need}"
                     yield self._use(text, call, role, Standing.MISUSED, "callable-as-data", reason)
                 continue
-            self._approved.add((id(call.args), index))
+            self._approved.add((call.args, index))
             if known.row is None:
                 rule = "callable-as-data" if need in _CALLED else None
                 yield self._use(known, node, role, rule=rule)
@@ -233,20 +244,20 @@ class NameJudge:
         if isinstance(pid, TupleNode) and len(pid.items) > 1:
             known = self.name_of(pid.items[1])
             if known is not None and known.row is not None and "storage" in known.row.uses:
-                self._approved.add((id(pid), 1))
+                self._approved.add((pid, 1))
             elif self._facts.context is Context.PACKAGE and len(pid.items) == 4:
-                self._approved.add((id(pid), 2))
+                self._approved.add((pid, 2))
 
     def _judge_data(self, found: DataName) -> NameUse | None:
         node = found.node
         if isinstance(node, ExtensionNode):
             return None
-        known = self.known(node.module, node.name)
+        known = self._name_at(node)
         if known.row is None:
-            if (id(found.holder), found.index) in self._approved:
+            if (found.holder, found.place) in self._approved:
                 return None  # told already, where it is used
             return self._use(known, node, "named", reach=Reach.LATENT)
-        if "value" in known.row.uses or (id(found.holder), found.index) in self._approved:
+        if "value" in known.row.uses or (found.holder, found.place) in self._approved:
             return None
         reason = f"{known.text} is safe to call, and stands as data here"
         return self._use(
@@ -255,10 +266,10 @@ class NameJudge:
 
     def _judge_unused(self) -> Iterator[NameUse]:
         """Judge names that were looked up and thrown away: the import happened."""
-        called = {id(call.func) for call in self._graph.calls}
-        held = {id(found.node) for found in self._survey.names}
+        called = {call.func for call in self._graph.calls if type(call.func) is GlobalNode}
+        held = {found.node for found in self._survey.names}
         for node in self._graph.globals:
-            if id(node) not in called and id(node) not in held:
+            if node not in called and node not in held:
                 known = self.known(node.module, node.name)
                 if known.row is None:
                     yield self._use(known, node, "named and dropped", reach=Reach.LATENT)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from converter.inert.call_opcodes import NO_TEXT
 from converter.inert.nodes import (
@@ -32,19 +32,18 @@ _CONTAINERS: Final = frozenset({ListNode, TupleNode, DictNode, SetNode})
 SHORTEST_BLOB: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class DataName:
-    """A name that stands as data.
+class DataName(NamedTuple):
+    """A name that stands as data; a tuple, for there is one in the id of every tensor.
 
     Attributes:
         node: the name.
         holder: what holds it; None for a root.
-        index: its place among the holder's children.
+        place: its index among the holder's children.
     """
 
     node: GlobalNode | ExtensionNode
     holder: Node
-    index: int
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,41 +106,52 @@ def survey_of(graph: Graph, is_blob: Callable[[str | bytes], object]) -> Survey:
         is_blob: whether a string is worth trying as a pickle.
     """
     found = Survey()
-    seen: set[int] = set()
+    # Nodes have no equality but identity. Their `id` in the set says the same and takes twice as
+    # long as the whole walk: a number has to be made of each address, and addresses, all of them
+    # multiples of 16, hash to themselves and collide.
+    seen: set[Node] = set()
     for root in roots_of(graph):
         kind = type(root)
         if kind in _TEXTS:
             if len(root) >= SHORTEST_BLOB and is_blob(root):  # type: ignore[arg-type]
                 found.blobs.append(Blob(root, None))  # type: ignore[arg-type]
-        elif kind not in ATOMS and id(root) not in seen:
-            seen.add(id(root))
+        elif kind not in ATOMS and root not in seen:
+            seen.add(root)
             _walk(root, seen, found, is_blob)
     return found
 
 
 def _walk(
-    root: Node, seen: set[int], found: Survey, is_blob: Callable[[str | bytes], object]
+    root: Node, seen: set[Node], found: Survey, is_blob: Callable[[str | bytes], object]
 ) -> None:
     """Visit what is reachable from `root` and was not seen yet."""
     if isinstance(root, (GlobalNode, ExtensionNode)):
         found.names.append(DataName(root, None, 0))
         return
+    deepest = found.depth
     pending: list[tuple[Node, int]] = [(root, 1)]
     while pending:
         node, depth = pending.pop()
-        found.depth = max(found.depth, depth)
-        for index, child in enumerate(_CHILDREN.get(type(node), _of_nothing)(node)):
+        if depth > deepest:  # noqa: PLR1730 - not one more call for each node
+            deepest = depth
+        kind = type(node)
+        children = node.items if kind is TupleNode else _CHILDREN.get(kind, _of_nothing)(node)  # type: ignore[union-attr]
+        for index, child in enumerate(children):
             kind = type(child)
             if kind in ATOMS:
-                if kind in _TEXTS and len(child) >= SHORTEST_BLOB and is_blob(child):  # type: ignore[arg-type]
-                    found.blobs.append(Blob(child, node))  # type: ignore[arg-type]
+                if kind in _TEXTS and len(child) >= SHORTEST_BLOB and is_blob(child):
+                    found.blobs.append(Blob(child, node))
             elif kind is GlobalNode or kind is ExtensionNode:
-                found.names.append(DataName(child, node, index))  # type: ignore[arg-type]
-            elif id(child) not in seen:
-                seen.add(id(child))
-                pending.append((child, depth + 1))
-            elif kind in _CONTAINERS and child.items:  # type: ignore[union-attr]
-                found.shared += 1
+                found.names.append(DataName(child, node, index))
+            else:
+                # One look tells both: the set grows by what it did not have.
+                count = len(seen)
+                seen.add(child)
+                if len(seen) > count:
+                    pending.append((child, depth + 1))
+                elif kind in _CONTAINERS and child.items:
+                    found.shared += 1
+    found.depth = deepest
 
 
 def children_of(node: Node) -> Sequence[Node]:

@@ -48,8 +48,9 @@ def _fault(node: PersistentNode, names: NameJudge, context: Context) -> tuple[Se
         # The oldest checkpoints number their tensors; protocol 0 has nothing but text.
         return None if type(pid) in ATOMS else (Severity.UNKNOWN, "has a form of no known writer")
     items = pid.items
-    if any(isinstance(item, CallNode) for item in items):
-        return Severity.SUSPICIOUS, "holds a call"
+    for item in items:
+        if type(item) is CallNode:
+            return Severity.SUSPICIOUS, "holds a call"
     first = _text(items[0]) if items else None
     if first == "storage":
         return _storage_fault(items, names)

@@ -13,7 +13,7 @@ from converter.risk.finding import Finding, Reach, Severity
 from converter.risk.known_names import safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from converter.inert.nodes import Node
     from converter.risk.case import Case, PickleCase
@@ -49,34 +49,59 @@ def _judge_pickle(case: Case, pickle: PickleCase) -> Iterator[Finding]:
     for call in pickle.graph.calls:
         for args, dtype in _laid(call, protocol):
             items = args.items if isinstance(args, TupleNode) else []
-            severity, fault = Severity.SUSPICIOUS, _fault(case, items, dtype, protocol)
-            if fault is None:
+            severity, fault = Severity.SUSPICIOUS, None
+            if dtype is not None or not _is_sound(items):
+                fault = _fault(case, items, dtype, protocol)
+            if fault is None and pickle.facts.storages:
                 severity, fault = Severity.UNREADABLE, _short(pickle, items)
             if fault is not None:
                 place = pickle.locate(call.offset, call)
                 yield Finding(ID, severity, place, fault, Reach.METADATA)
 
 
-def _laid(call: CallNode, protocol: int | None) -> Iterator[tuple[Node, int | None]]:
-    """Yield the arguments of every laying of a tensor over a storage, and where its dtype is."""
+def _laid(call: CallNode, protocol: int | None) -> Iterable[tuple[Node, int | None]]:
+    """Return the arguments of every laying of a tensor over a storage, and where its dtype is."""
     name = _name(call.func, protocol)
     if name in _REBUILDERS:
-        yield call.args, _REBUILDERS[name]
-    elif name in _CALLERS:
+        return ((call.args, _REBUILDERS[name]),)
+    if name in _CALLERS:
         items = call.args.items if isinstance(call.args, TupleNode) else []
         inner = _name(items[0], protocol) if len(items) > 2 else None
-        if inner in _REBUILDERS:
-            yield items[2], _REBUILDERS[inner]
-    elif call.states and name is not None and name[1].endswith("Tensor"):
-        for state in call.states:
-            if isinstance(state, TupleNode) and len(state.items) == _STATE_ITEMS:
-                yield state, None
+        return ((items[2], _REBUILDERS[inner]),) if inner in _REBUILDERS else ()
+    if call.states and name is not None and name[1].endswith("Tensor"):
+        states = [state for state in call.states if isinstance(state, TupleNode)]
+        return [(state, None) for state in states if len(state.items) == _STATE_ITEMS]
+    return ()
 
 
 def _name(node: Node, protocol: int | None) -> tuple[str, str] | None:
     if isinstance(node, GlobalNode):
         return canonical_name(node.module, node.name, protocol)
     return None
+
+
+def _is_sound(args: list[Node]) -> bool:
+    """Return whether a tensor is what nearly every one is: inside its storage, by plain numbers.
+
+    `_fault` has nothing against such a tensor, whatever the width of its elements.
+    """
+    if len(args) < _STATE_ITEMS:
+        return False
+    stored, offset, sizes, strides = args[:_STATE_ITEMS]
+    if not (type(stored) is PersistentNode and type(sizes) is type(strides) is TupleNode):
+        return False
+    named = stored.pid.items if type(stored.pid) is TupleNode else []
+    if len(named) < 5 or type(named[4]) is not int or type(offset) is not int or offset < 0:
+        return False
+    if len(sizes.items) != len(strides.items):
+        return False
+    count, last = 1, offset
+    for size, stride in zip(sizes.items, strides.items, strict=True):
+        if not (type(size) is type(stride) is int and size > 0 and stride >= 0):
+            return False
+        count *= size
+        last += (size - 1) * stride
+    return max(count, last + 1) <= named[4]
 
 
 def _fault(case: Case, args: list[Node], dtype: int | None, protocol: int | None) -> str | None:
@@ -135,7 +160,7 @@ def _short(pickle: PickleCase, args: list[Node]) -> str | None:
     """
     pid = args[0].pid if args and isinstance(args[0], PersistentNode) else None
     items = pid.items if isinstance(pid, TupleNode) else []
-    if not pickle.facts.storages or len(items) < 5 or items[3] in _META:
+    if len(items) < 5 or items[3] in _META:
         return None
     width = _width(items[1])
     if type(items[4]) is not int or width is None:

@@ -29,7 +29,7 @@ def test_called_names_are_no_data() -> None:
     found = surveyed(call(named("a", "f"), named("b", "g")))
     names = [one.node for one in found.names]
     assert [name.module for name in names if isinstance(name, GlobalNode)] == ["b"]
-    assert [one.index for one in found.names] == [0]
+    assert [one.place for one in found.names] == [0]
 
 
 def test_a_root_that_is_a_name() -> None:

@@ -1,4 +1,4 @@
-"""Bytes from one open file to another, by the kernel where it can."""
+"""Bytes from one open file to another, by the kernel where that is quickest."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _FLUSH_WINDOW_NBYTES: Final = 1 << 26
 # Progress is told in steps of at least this much: some pieces are a few KiB.
 _PROGRESS_STEP_NBYTES: Final = 1 << 22
+# A buffer that stays in a processor's cache between the reading and the writing.
+_BUFFER_NBYTES: Final = 1 << 19
+_PAGE_NBYTES: Final = 1 << 12
 
 
 class Sink(Protocol):
@@ -99,10 +102,12 @@ def _copy_in_kernel(
     """Copy as far as copy_file_range goes, and return how far that was.
 
     It refuses some pairs of file systems, and where it fails it does not tell which side failed:
-    the plain copy that goes on from there meets the same error, and knows.
+    the plain copy that goes on from there meets the same error, and knows. Where the two places
+    stand differently within a page, every page of the source goes to two of the output: the
+    kernel then takes half as long again as the plain copy does.
     """
     done = 0
-    if not hasattr(os, "copy_file_range"):
+    if not hasattr(os, "copy_file_range") or (extent.offset - position) % _PAGE_NBYTES:
         return done
     while done < extent.nbytes:
         try:
@@ -126,7 +131,8 @@ def _copy_in_kernel(
 def _copy_through_memory(
     extent: Extent, done: int, sink: Sink, position: int, track: WriteTrack, limits: Limits
 ) -> None:
-    buffer = memoryview(bytearray(min(limits.copy_chunk_bytes, extent.nbytes - done)))
+    nbytes = min(_BUFFER_NBYTES, limits.copy_chunk_bytes, extent.nbytes - done)
+    buffer = memoryview(bytearray(nbytes))
     while done < extent.nbytes:
         piece = buffer[: extent.nbytes - done]
         try:

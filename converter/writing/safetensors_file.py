@@ -1,7 +1,7 @@
 """Writes one planned safetensors file.
 
-Contiguous little-endian tensors of a local file go from file to file inside the kernel; all others
-pass through a buffer of constant size.
+Contiguous little-endian tensors of a local file go from file to file as they are, in runs as long
+as they are neighbours; all others are put into order first. Both in memory of constant size.
 """
 
 from __future__ import annotations

@@ -87,7 +87,30 @@ def test_plain_copy_goes_on_where_the_kernel_gives_up(
         return real(*args)
 
     monkeypatch.setattr(os, "copy_file_range", sometimes)
-    assert copied(tmp_path, Extent(source, 10, 50), 0) == bytes(range(10, 60))
+    assert copied(tmp_path, Extent(source, 10, 50), 10) == bytes(10) + bytes(range(10, 60))
+    assert not left[0]
+
+
+@pytest.mark.parametrize(("position", "is_used"), [(10, True), (10 + 4096, True), (2, False)])
+def test_kernel_copies_what_stands_alike_within_a_page(
+    tmp_path: Path,
+    source: int,
+    monkeypatch: pytest.MonkeyPatch,
+    position: int,
+    *,
+    is_used: bool,
+) -> None:
+    real = os.copy_file_range
+    asked: list[tuple[int, ...]] = []
+
+    def noted(*args: int) -> int:
+        asked.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(os, "copy_file_range", noted)
+    whole = copied(tmp_path, Extent(source, 10, 50), position)
+    assert whole == bytes(position) + bytes(range(10, 60))
+    assert bool(asked) is is_used
 
 
 def test_system_without_the_call(

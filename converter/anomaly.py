@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from converter.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
+class Anomaly(Frozen):
     """One observation about the input; rules decide what it means.
 
     Attributes:

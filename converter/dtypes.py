@@ -6,12 +6,12 @@ safetensors format (0.8.0). A dtype without a safetensors name has no equivalent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from converter.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class DType:
+
+class DType(Frozen):
     """An element type.
 
     Attributes:

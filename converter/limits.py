@@ -6,12 +6,12 @@ honest checkpoint met so far; tests lower them instead of growing their samples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from converter.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+
+class Limits(Frozen):
     """Caps on what an input may make depickle do.
 
     Attributes:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.byteio.source import ByteSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import NoReturn
 
     from converter.anomaly import Anomaly
@@ -51,7 +49,6 @@ class Record(NamedTuple):
         return self.name.endswith("/")
 
 
-@dataclass(frozen=True)
 class Archive:
     """A container that was listed: its records in order, and what was odd about it.
 
@@ -61,20 +58,17 @@ class Archive:
         anomalies: what the parser noticed.
     """
 
-    kind: str
-    records: tuple[Record, ...]
-    anomalies: tuple[Anomaly, ...] = ()
-    _exact: Mapping[str, Record] = field(init=False, repr=False, compare=False)
-    _folded: Mapping[str, Record] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, kind: str, records: tuple[Record, ...], anomalies: tuple[Anomaly, ...] = ()
+    ) -> None:
         """Index the names; of equal ones the first counts."""
+        self.kind: Final = kind
+        self.records: Final = records
+        self.anomalies: Final = anomalies
         backwards = self.records[::-1]
         names = [record.name for record in backwards]
-        exact = dict(zip(names, backwards, strict=True))
-        folded = dict(zip(ascii_folded_all(names), backwards, strict=True))
-        object.__setattr__(self, "_exact", exact)
-        object.__setattr__(self, "_folded", folded)
+        self._exact: Final = dict(zip(names, backwards, strict=True))
+        self._folded: Final = dict(zip(ascii_folded_all(names), backwards, strict=True))
 
     @property
     def root(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.containers.zip_structures import (
@@ -21,6 +20,7 @@ from converter.containers.zip_structures import (
     AnomalyLog,
 )
 from converter.errors import ContainerError
+from converter.frozen import Frozen
 
 if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
@@ -33,8 +33,7 @@ STANDARD_WINDOW_NBYTES: Final = END.size + MAX_16
 _MAX_WALKED_HEADERS: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Frozen):
     """Where the central directory lies.
 
     Attributes:
@@ -54,8 +53,7 @@ class Directory:
     tail: int
 
 
-@dataclass(frozen=True, slots=True)
-class _EndValues:
+class _EndValues(Frozen):
     """What the end records say; `tail` is the first of them, `is_64` whether a ZIP64 one counts."""
 
     count: int

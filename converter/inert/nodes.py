@@ -11,9 +11,10 @@ comparison of nested containers recurses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from converter.frozen import Frozen
 
 if TYPE_CHECKING:
     from converter.anomaly import Anomaly
@@ -205,8 +206,7 @@ def kind_of(node: Node) -> str:
     return _KINDS.get(kind) or kind.__name__
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Frozen):
     """Something the unpickler would have done to a value that is no CallNode.
 
     Attributes:
@@ -222,7 +222,6 @@ class Effect:
     operand: Node
 
 
-@dataclass(slots=True)
 class Graph:
     """One pickle, understood as far as it goes.
 
@@ -243,16 +242,34 @@ class Graph:
         leftover: what stood on the stack below or beside the root when reading ended.
     """
 
-    start: int
-    stop: int = 0
-    root: Node = None
-    error: FormatError | None = None
-    protocol: int | None = None
-    opcode_count: int = 0
-    calls: list[CallNode] = field(default_factory=list)
-    globals: list[GlobalNode] = field(default_factory=list)
-    persistent: list[PersistentNode] = field(default_factory=list)
-    effects: list[Effect] = field(default_factory=list)
-    extensions: list[ExtensionNode] = field(default_factory=list)
-    anomalies: list[Anomaly] = field(default_factory=list)
-    leftover: list[Node] = field(default_factory=list)
+    __slots__ = (
+        "anomalies",
+        "calls",
+        "effects",
+        "error",
+        "extensions",
+        "globals",
+        "leftover",
+        "opcode_count",
+        "persistent",
+        "protocol",
+        "root",
+        "start",
+        "stop",
+    )
+
+    def __init__(self, start: int) -> None:
+        """Start with nothing."""
+        self.start = start
+        self.stop = 0
+        self.root: Node = None
+        self.error: FormatError | None = None
+        self.protocol: int | None = None
+        self.opcode_count = 0
+        self.calls: list[CallNode] = []
+        self.globals: list[GlobalNode] = []
+        self.persistent: list[PersistentNode] = []
+        self.effects: list[Effect] = []
+        self.extensions: list[ExtensionNode] = []
+        self.anomalies: list[Anomaly] = []
+        self.leftover: list[Node] = []

@@ -5,9 +5,9 @@ Nothing recurses: a graph is as deep as its stream likes, and may contain itself
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from converter.frozen import Frozen
 from converter.inert.nodes import (
     ATOMS,
     CallNode,
@@ -37,8 +37,7 @@ EdgeKind: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Frozen):
     """How a node is reached from the one that holds it."""
 
     kind: EdgeKind

@@ -8,7 +8,6 @@ pickle, which is all that a loader takes; what follows is read, kept and reporte
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
@@ -134,7 +133,7 @@ def _iter_stacked(source: ByteSource, stop: int, limits: Limits) -> Iterator[Gra
     """
     # Behind other bytes a pickle is only suspected: no long operand is read on suspicion.
     longest = min(limits.max_string_bytes, limits.max_small_record_bytes)
-    wary = replace(limits, max_string_bytes=longest)
+    wary = limits._replace(max_string_bytes=longest)
     position = _find(source, _NO_PADDING, stop)
     expected = True
     for _ in range(limits.max_stacked_pickles):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from converter.checkpoint.canonical import Note, Opened
@@ -57,7 +57,7 @@ class FolderParts:
         opened.graphs.extend((f"{label}!{record}", graph) for record, graph in part.graphs)
         opened.storages.extend(part.storages)
         opened.anomalies.extend(
-            replace(item, record=f"{label}!{item.record}" if item.record else label)
+            item._replace(record=f"{label}!{item.record}" if item.record else label)
             for item in part.anomalies
         )
         for note in part.notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.byteio.source import WindowSource
@@ -144,7 +144,7 @@ def _facts(call: CallNode, limits: Limits) -> _Facts:
     facts: dict[str, Node] = {key: value for key, value in pairs if isinstance(key, str)}
     if not {"subclass", "shape", "order", "dtype"} <= facts.keys():
         raise NotThisShapeError
-    rebuilder = _alone(replace(limits, max_values=min(limits.max_values, _MAX_DTYPE_NODES)))
+    rebuilder = _alone(limits._replace(max_values=min(limits.max_values, _MAX_DTYPE_NODES)))
     rebuilder.value_of(facts["dtype"])
     subclass = rebuilder.name_of(facts["subclass"])
     if subclass is None or facts["order"] not in ("C", "F"):

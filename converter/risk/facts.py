@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
+
+from converter.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +43,7 @@ class Context(StrEnum):
     PLAIN = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class PickleFacts:
+class PickleFacts(Frozen):
     """One pickle.
 
     Attributes:
@@ -68,9 +68,9 @@ class PickleFacts:
     context: Context = Context.PLAIN
     reached: str = ""
     parent_offset: int | None = None
-    storages: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    storages: Mapping[str, int] = MappingProxyType({})
     census: Census | None = None
-    known: KnownPickle | None = field(default=None, compare=False, repr=False)
+    known: KnownPickle | None = None
 
 
 class Census(NamedTuple):

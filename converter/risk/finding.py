@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from converter.frozen import Frozen
 from converter.risk.verdict import Verdict
 
 MAX_TEXT: Final = 300
@@ -49,8 +49,7 @@ class Reach(StrEnum):
     DENIAL_OF_SERVICE = "denial_of_service"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Frozen):
     """A place in the input.
 
     Attributes:
@@ -71,8 +70,7 @@ class Location:
             raise ValueError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """One observation of one rule.
 
     Attributes:

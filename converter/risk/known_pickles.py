@@ -8,7 +8,6 @@ between the same things. A pickle with anything odd about it is not kept at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ _MOST_SURROUNDINGS: Final = 64
 _MOST_STORAGES: Final = 2_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class KnownPickle:
     """What was read, and where it was clean.
 
@@ -39,10 +37,14 @@ class KnownPickle:
         clean: all that its rules look at beside it, for each time nothing was found.
     """
 
-    graph: Graph
-    survey: Survey
-    census: Census | None
-    clean: set[Hashable] = field(default_factory=set)
+    __slots__ = ("census", "clean", "graph", "survey")
+
+    def __init__(self, graph: Graph, survey: Survey, census: Census | None) -> None:
+        """Know of nothing yet between which it is clean."""
+        self.graph: Final = graph
+        self.survey: Final = survey
+        self.census: Final = census
+        self.clean: Final[set[Hashable]] = set()
 
 
 _KNOWN: Final[dict[tuple[bytes, Limits], KnownPickle]] = {}

@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from converter.frozen import Frozen
 from converter.inert.names import canonical_name
 from converter.inert.nodes import (
     CallNode,
@@ -84,8 +84,7 @@ class KnownName(NamedTuple):
         return f"{self.module}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NameUse:
+class NameUse(Frozen):
     """One use of a name that is not safe.
 
     Attributes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from converter.frozen import Frozen
 from converter.risk.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ ALWAYS_CONVERTED: Final = frozenset({Verdict.SAFE, Verdict.UNKNOWN, Verdict.UNRE
 """Verdicts that stand in the way of no conversion: what cannot be read whole fails by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Frozen):
     """Which verdicts are let through.
 
     Attributes:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from converter.frozen import Frozen
 
 if TYPE_CHECKING:
     from converter.limits import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class ScanLimits:
+class ScanLimits(Frozen):
     """How far a scan follows what it finds.
 
     Attributes:
@@ -53,8 +53,7 @@ class ScanLimits:
 
     def following(self, limits: Limits) -> Limits:
         """Return the limits for reading on what has proved to be opcodes so far."""
-        return replace(
-            limits,
+        return limits._replace(
             max_opcodes=min(limits.max_opcodes, self.follow_opcodes),
             max_string_bytes=min(limits.max_string_bytes, self.follow_string_bytes),
             max_line_bytes=min(limits.max_line_bytes, self.follow_string_bytes),
@@ -64,8 +63,7 @@ class ScanLimits:
 # Every file asks for them, and they are seldom others than the last time.
 @lru_cache(maxsize=8)
 def _peeking(scan_limits: ScanLimits, limits: Limits) -> Limits:
-    return replace(
-        limits,
+    return limits._replace(
         max_opcodes=min(limits.max_opcodes, scan_limits.peek_opcodes),
         max_string_bytes=min(limits.max_string_bytes, scan_limits.peek_string_bytes),
         max_line_bytes=min(limits.max_line_bytes, scan_limits.peek_string_bytes),

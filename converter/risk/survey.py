@@ -6,9 +6,9 @@ Everything is visited that an unpickler would have made, used in the end or not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from converter.frozen import Frozen
 from converter.inert.call_opcodes import NO_TEXT
 from converter.inert.nodes import (
     ATOMS,
@@ -46,8 +46,7 @@ class DataName(NamedTuple):
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Frozen):
     """A string that may hold a pickle of its own.
 
     Attributes:
@@ -59,7 +58,6 @@ class Blob:
     holder: Node
 
 
-@dataclass(slots=True)
 class Survey:
     """What the walk found.
 
@@ -70,10 +68,14 @@ class Survey:
         shared: how many times a filled list, tuple, dict or set is met again.
     """
 
-    names: list[DataName] = field(default_factory=list)
-    blobs: list[Blob] = field(default_factory=list)
-    depth: int = 0
-    shared: int = 0
+    __slots__ = ("blobs", "depth", "names", "shared")
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.names: Final[list[DataName]] = []
+        self.blobs: Final[list[Blob]] = []
+        self.depth = 0
+        self.shared = 0
 
 
 def roots_of(graph: Graph) -> list[Node]:

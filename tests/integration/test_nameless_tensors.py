@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODULE = REPOSITORY / "corpus" / "module" / "own_class.pt"
-TOO_LARGE = ConversionSettings(limits=replace(DEFAULT_LIMITS, max_embedded_storage_bytes=3))
+TOO_LARGE = ConversionSettings(limits=DEFAULT_LIMITS._replace(max_embedded_storage_bytes=3))
 
 
 def names_of(path: Path) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 RUN = REPOSITORY / "corpus" / "bundle" / "training_run.pth.tar"
 # Documents of more than this many bytes go to a sidecar: everything, but for the smallest.
-SIDECARS = ConversionSettings(limits=replace(DEFAULT_LIMITS, max_embedded_document_bytes=100))
+SIDECARS = ConversionSettings(limits=DEFAULT_LIMITS._replace(max_embedded_document_bytes=100))
 
 
 @pytest.mark.parametrize("shape", ["embedded", "sidecar", "folder"])
@@ -124,7 +123,7 @@ def test_document_within_limits_only(tmp_path: Path) -> None:
     target = tmp_path / "run.safetensors"
     converter.convert(RUN, target)
     for name in ("max_document_bytes", "max_values", "max_tensors"):
-        limits = replace(DEFAULT_LIMITS, **{name: 3})
+        limits = DEFAULT_LIMITS._replace(**{name: 3})
         if name == "max_tensors":
             with pytest.raises(LimitError):
                 open_checkpoint(target, limits=limits)

@@ -41,7 +41,7 @@ def test_twice_is_the_same(file: CheckpointFile) -> None:
 @settings(max_examples=share(3))
 @given(some_files, st.integers(1, 40), st.integers(1, 200), st.integers(1, 3))
 def test_chunks_and_threads(file: CheckpointFile, copied: int, gathered: int, threads: int) -> None:
-    limits = replace(DEFAULT_LIMITS, copy_chunk_bytes=copied, gather_chunk_bytes=gathered)
+    limits = DEFAULT_LIMITS._replace(copy_chunk_bytes=copied, gather_chunk_bytes=gathered)
     with folder() as place, pytest.MonkeyPatch.context() as patch:
         source, target, _ = converted(file, place)
         patch.setattr(sweep, "_ALONE_NBYTES", 0)
@@ -56,7 +56,7 @@ def test_chunks_and_threads(file: CheckpointFile, copied: int, gathered: int, th
 @settings(max_examples=share(3))
 @given(some_files, st.randoms(use_true_random=False))
 def test_order_of_chunks(file: CheckpointFile, random: Random) -> None:
-    limits = replace(DEFAULT_LIMITS, gather_chunk_bytes=64)
+    limits = DEFAULT_LIMITS._replace(gather_chunk_bytes=64)
     written, compared = TensorBytes.iter_placed, Comparison.boxes
 
     def iter_placed(self: TensorBytes) -> Iterator[tuple[int, memoryview]]:

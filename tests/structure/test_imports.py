@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LAYERS: Final = (
     "_version",
     "errors",
+    "frozen",
     "limits",
     "anomaly",
     "dtypes",

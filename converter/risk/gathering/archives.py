@@ -6,7 +6,6 @@ sense as a pickle, a few hundred bytes where it makes none.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.anomaly import Anomaly
@@ -319,7 +318,7 @@ def _check_crc(found: Collector, record: Record, place: Place, kind: str) -> Non
         found.fail(error, place)
         return
     if anomaly is not None:
-        found.note(replace(anomaly, record=None), place, kind)
+        found.note(anomaly._replace(record=None), place, kind)
 
 
 def take_tar(found: Collector, source: ByteSource, place: Place) -> None:

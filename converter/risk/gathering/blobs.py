@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.byteio.source import MemorySource
@@ -156,7 +155,7 @@ def _unpack(found: Collector, source: ByteSource, place: Place) -> None:
         return
     from converter.byteio.decompressed import decompress
 
-    limits = replace(found.limits, max_decompressed_bytes=found.scan_limits.max_blob_bytes)
+    limits = found.limits._replace(max_decompressed_bytes=found.scan_limits.max_blob_bytes)
     try:
         inner = decompress(source, kind, limits).data
     except DepickleError:

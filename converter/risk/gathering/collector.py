@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -70,7 +69,6 @@ class Place(NamedTuple):
         return Location(self.record, max(0, offset))
 
 
-@dataclass(slots=True)
 class Collector:
     """The facts of one input, as they come.
 
@@ -81,18 +79,27 @@ class Collector:
         take_blobs: looks into the byte strings of a pickle.
     """
 
-    limits: Limits
-    scan_limits: ScanLimits
-    descend: Callable[[Collector, ByteSource, Place], None]
-    take_blobs: Callable[[Collector, PickleFacts, Place], None]
-    claims: list[Claim] = field(default_factory=list)
-    pickles: list[PickleFacts] = field(default_factory=list)
-    archives: list[ArchiveFacts] = field(default_factory=list)
-    anomalies: list[PlacedAnomaly] = field(default_factory=list)
-    codes: list[CodeText] = field(default_factory=list)
-    unread: list[CouldNotTell] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    _peeking: Limits | None = None
+    def __init__(
+        self,
+        limits: Limits,
+        scan_limits: ScanLimits,
+        *,
+        descend: Callable[[Collector, ByteSource, Place], None],
+        take_blobs: Callable[[Collector, PickleFacts, Place], None],
+    ) -> None:
+        """Start with nothing."""
+        self.limits: Final = limits
+        self.scan_limits: Final = scan_limits
+        self.descend: Final = descend
+        self.take_blobs: Final = take_blobs
+        self.claims: list[Claim] = []
+        self.pickles: list[PickleFacts] = []
+        self.archives: list[ArchiveFacts] = []
+        self.anomalies: list[PlacedAnomaly] = []
+        self.codes: list[CodeText] = []
+        self.unread: list[CouldNotTell] = []
+        self.skipped: list[Skipped] = []
+        self._peeking: Limits | None = None
 
     def peeking(self) -> Limits:
         """Return the limits for what is only suspected to be a pickle, made once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,7 +78,7 @@ def test_names_are_listed_within_limits(tmp_path: Path) -> None:
         assert folder.list_names("", DEFAULT_LIMITS) == ["a", "b/"]
         assert folder.list_names("b", DEFAULT_LIMITS) == ["c"]
         with pytest.raises(LimitError, match="max_records"):
-            folder.list_names("", replace(DEFAULT_LIMITS, max_records=1))
+            folder.list_names("", DEFAULT_LIMITS._replace(max_records=1))
         for name in ("c", "a", "..", "b/..", "."):
             with pytest.raises(SourceError, match="no folder of that name"):
                 folder.list_names(name, DEFAULT_LIMITS)

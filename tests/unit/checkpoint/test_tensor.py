@@ -144,7 +144,7 @@ def test_sizes_and_strides_are_as_many(shape: tuple[int, ...], stride: tuple[int
 
 
 def test_as_many_dimensions_as_the_limit_allows() -> None:
-    limits = replace(LIMITS, max_dims=3)
+    limits = LIMITS._replace(max_dims=3)
     check_bounds(made((1,) * 3, (1,) * 3), limits, "a")
     with pytest.raises(LimitError) as caught:
         check_bounds(made((1,) * 4, (1,) * 4), limits, "a")
@@ -152,7 +152,7 @@ def test_as_many_dimensions_as_the_limit_allows() -> None:
 
 
 def test_as_much_overlap_as_the_limit_allows() -> None:
-    limits = replace(LIMITS, max_overlap_bytes=40)
+    limits = LIMITS._replace(max_overlap_bytes=40)
     check_bounds(made((26,), (0,), nbytes=64), limits, "a")  # 104 bytes of 64
     with pytest.raises(LimitError) as caught:
         check_bounds(made((27,), (0,), nbytes=64), limits, "a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from converter.byteio.source import MemorySource
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 def graph_of(stream: bytes, **limits: int) -> Graph:
     """Return the graph of `stream`, with some limits changed."""
     source = MemorySource(stream, "sample")
-    return read_graph(source, record="data.pkl", limits=replace(DEFAULT_LIMITS, **limits))
+    return read_graph(source, record="data.pkl", limits=DEFAULT_LIMITS._replace(**limits))
 
 
 def root_of(stream: bytes, **limits: int) -> Node:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 
 import pytest
 
@@ -89,7 +88,7 @@ def test_little_is_read_of_a_huge_source() -> None:
 
 def test_the_window_grows_to_its_limit() -> None:
     source = CountingSource(b"N0" * 100_000 + b"N.", 1 << 40)
-    graph = read_graph(source, limits=replace(DEFAULT_LIMITS, max_pickle_window_bytes=1 << 16))
+    graph = read_graph(source, limits=DEFAULT_LIMITS._replace(max_pickle_window_bytes=1 << 16))
     assert graph.error is None
     assert 200_002 <= source.read_nbytes <= 200_002 + (1 << 17)
 
@@ -97,7 +96,7 @@ def test_the_window_grows_to_its_limit() -> None:
 def test_a_long_operand_is_read_once() -> None:
     nbytes = 1 << 20
     source = CountingSource(b"B" + nbytes.to_bytes(4, "little") + bytes(nbytes) + b".", nbytes + 6)
-    limits = replace(DEFAULT_LIMITS, max_pickle_window_bytes=1 << 12)
+    limits = DEFAULT_LIMITS._replace(max_pickle_window_bytes=1 << 12)
     assert read_graph(source, limits=limits).root == bytes(nbytes)
     assert source.read_nbytes < nbytes + (1 << 14)
 

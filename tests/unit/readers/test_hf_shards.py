@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,8 +132,8 @@ def test_indexes_that_do_not_fit(
 
 def test_limits_hold(folder: Path) -> None:
     for limits in (
-        replace(DEFAULT_LIMITS, max_small_record_bytes=20),
-        replace(DEFAULT_LIMITS, max_tensors=2),
+        DEFAULT_LIMITS._replace(max_small_record_bytes=20),
+        DEFAULT_LIMITS._replace(max_tensors=2),
     ):
         with pytest.raises(LimitError):
             open_checkpoint(folder, limits=limits)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from converter.checkpoint.values import GlobalValue, InertValue, MappingValue, SequenceValue, Value
 from converter.limits import DEFAULT_LIMITS
 from converter.readers.module_printing import print_module
@@ -88,7 +86,7 @@ def test_depth_is_bounded() -> None:
     value: Value = module_of("mine.Leaf")
     for _ in range(5):
         value = module_of("mine.Net", modules={"m": value})
-    text = print_module(value, replace(DEFAULT_LIMITS, max_depth=2))
+    text = print_module(value, DEFAULT_LIMITS._replace(max_depth=2))
     assert text == "Net(\n  (m): Net(\n    (m): Net(\n      (m): Net(...)\n    )\n  )\n)"
 
 

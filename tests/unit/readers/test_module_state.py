@@ -123,7 +123,7 @@ def chain(length: int) -> Value:
 
 
 def test_depth_is_bounded() -> None:
-    limits = replace(DEFAULT_LIMITS, max_depth=5)
+    limits = DEFAULT_LIMITS._replace(max_depth=5)
     assert list(module_state(chain(5), limits).entries) == ["m.m.m.m.m.w"]
     with pytest.raises(LimitError, match="max_depth"):
         module_state(chain(6), limits)
@@ -138,19 +138,19 @@ def test_shared_modules_cannot_multiply_without_bound() -> None:
     for _ in range(20):
         value = module_of(modules={"a": value, "b": value})
     with pytest.raises(LimitError, match="max_tensors"):
-        module_state(value, replace(DEFAULT_LIMITS, max_tensors=1_000))
+        module_state(value, DEFAULT_LIMITS._replace(max_tensors=1_000))
 
 
 def test_entries_of_one_module_are_bounded() -> None:
     value = module_of(parameters={str(index): tensor_of(1) for index in range(11)})
     with pytest.raises(LimitError, match="max_tensors"):
-        module_state(value, replace(DEFAULT_LIMITS, max_tensors=10))
+        module_state(value, DEFAULT_LIMITS._replace(max_tensors=10))
 
 
 def test_names_are_bounded() -> None:
     value = module_of(modules={"x" * 11: module_of()})
     with pytest.raises(LimitError, match="max_record_name_bytes"):
-        module_state(value, replace(DEFAULT_LIMITS, max_record_name_bytes=10))
+        module_state(value, DEFAULT_LIMITS._replace(max_record_name_bytes=10))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,7 +68,7 @@ def archive(**changes: bytes | str | None) -> bytes:
 
 
 def read(data: bytes, **limits: int) -> Opened:
-    return read_with(read_torch_export, data, replace(DEFAULT_LIMITS, **limits))
+    return read_with(read_torch_export, data, DEFAULT_LIMITS._replace(**limits))
 
 
 def model_of(opened: Opened) -> dict[str, TensorRef]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 
 import pytest
 
@@ -41,7 +40,7 @@ def package(**changes: bytes | str | None) -> bytes:
 
 
 def read(data: bytes, **limits: int) -> Opened:
-    return read_with(read_torch_package, data, replace(DEFAULT_LIMITS, **limits))
+    return read_with(read_torch_package, data, DEFAULT_LIMITS._replace(**limits))
 
 
 def test_storages_go_by_number() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +47,7 @@ def archive(**changes: bytes | str | None) -> bytes:
 
 
 def read(data: bytes, **limits: int) -> Opened:
-    return read_with(read_torchscript, data, replace(DEFAULT_LIMITS, **limits))
+    return read_with(read_torchscript, data, DEFAULT_LIMITS._replace(**limits))
 
 
 def test_parameters_come_before_buffers() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def test_a_pickle_that_was_clean_before_is_found_where_none_should_be() -> None:
 def test_limits_count_for_a_pickle_that_was_clean_before() -> None:
     source = MemorySource(torch_zip(TENSOR, {"0": bytes(16)}), "a.pth")
     assert scan_source(source).verdict == "safe"
-    report = scan_source(source, limits=replace(DEFAULT_LIMITS, max_opcodes=3))
+    report = scan_source(source, limits=DEFAULT_LIMITS._replace(max_opcodes=3))
     assert "over-a-limit" in {finding.rule for finding in report.findings}
 
 

@@ -78,7 +78,7 @@ def test_two_files_of_one_name_are_refused() -> None:
 def test_a_folder_has_no_more_files_than_are_read_again() -> None:
     made = checkpoint(model={str(number): floats(8) for number in range(3)})
     with pytest.raises(LimitError, match="max_folder_files"):
-        plan_output(made, SHARDED, replace(DEFAULT_LIMITS, max_folder_files=2))
+        plan_output(made, SHARDED, DEFAULT_LIMITS._replace(max_folder_files=2))
 
 
 @pytest.mark.parametrize(

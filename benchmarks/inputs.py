@@ -107,6 +107,18 @@ def write_files(folder: Path, count: int) -> None:
             path.write_bytes((folder / f"{number % _CONTENTS}.pth").read_bytes())
 
 
+def write_different(folder: Path, count: int) -> None:
+    """Write a folder of `count` such checkpoints with names of their own: no pickle is repeated."""
+    import torch
+
+    folder.mkdir()
+    for number in range(count):
+        names = (f"net{number}.layer{i}.weight" for i in range(10))
+        torch.save(
+            OrderedDict((name, torch.randn(8, 8)) for name in names), folder / f"{number}.pth"
+        )
+
+
 WRITERS: Final[dict[str, Callable[[Path, int], None]]] = {
     "large": write_large,
     "hollow": write_hollow,
@@ -116,6 +128,7 @@ WRITERS: Final[dict[str, Callable[[Path, int], None]]] = {
     "strided": write_strided,
     "small": write_small,
     "files": write_files,
+    "different": write_different,
 }
 """Kind of input → what writes it to a path, given bytes or a number of tensors or files."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 
 from converter._version import __version__
-from converter.risk.rules import RULES, SUMMARIES
+from converter.risk.rulebook import RULES, SUMMARIES
 
 if TYPE_CHECKING:
     from converter.reporting.scan_documents import FindingLine, ScannedFile, ScanReport

@@ -12,12 +12,12 @@ from converter.byteio.source import MemorySource
 from converter.errors import DepickleError
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.risk.case import Case
+from converter.risk.choice import rules_for
 from converter.risk.explanation import explain
 from converter.risk.finding import CouldNotTell, Finding, Location, Reach, Severity, shortened
 from converter.risk.gathering import gather
 from converter.risk.known_pickles import is_known_clean, keep_clean
 from converter.risk.report import FileReport
-from converter.risk.rules import BESIDE_PICKLES, RULES
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS, ScanLimits
 from converter.risk.verdict import Verdict, worst
 from converter.risk.weights_only import refused_names, would_load
@@ -147,8 +147,8 @@ def judge_facts(
     """Return what the rules say of some facts."""
     case = Case(facts, limits, scan_limits)
     clean = is_known_clean(facts, limits, scan_limits)
-    rules = BESIDE_PICKLES if clean else RULES
-    findings = [finding for judge in rules.values() for finding in judge(case)]
+    rules = rules_for(case, beside_pickles=clean)
+    findings = [finding for judge in rules for finding in judge(case)]
     imports = () if clean else _imports(case)
     if not (clean or findings or imports):
         keep_clean(facts, limits, scan_limits)

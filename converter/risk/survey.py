@@ -30,6 +30,8 @@ _TEXTS: Final = frozenset({str, bytes, ByteString})
 _CONTAINERS: Final = frozenset({ListNode, TupleNode, DictNode, SetNode})
 # Shorter ones hold no pickle that names anything: "c", two names, newlines and STOP.
 SHORTEST_BLOB: Final = 6
+# Fewer shared lists than these cannot multiply to anything large.
+FEWEST_SHARED: Final = 20
 
 
 class DataName(NamedTuple):

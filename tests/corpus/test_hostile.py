@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from converter.risk.rules import RULES
+from converter.risk.rulebook import RULES
 from converter.risk.scanner import scan_file
 from corpus.hostile_recipes import SAMPLES
 from tests.conftest import REPOSITORY

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.risk.finding import Finding, Reach, Severity
 from converter.risk.observed import Weight, weighed
-from converter.risk.survey import expanded_size
+from converter.risk.survey import FEWEST_SHARED, expanded_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,6 @@ WEIGHTS: Final = {
         Severity.UNREADABLE, "a pickle unpacks to far more than it takes", Reach.DENIAL_OF_SERVICE
     ),
 }
-# Fewer shared lists than these cannot multiply to anything large.
-_FEWEST_SHARED: Final = 20
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -28,7 +26,7 @@ def judge(case: Case) -> Iterator[Finding]:
     yield from weighed(case, ID, WEIGHTS)
     most = case.scan_limits.max_expansion
     for pickle in case.pickles:
-        if pickle.facts.survey.shared < _FEWEST_SHARED:
+        if pickle.facts.survey.shared < FEWEST_SHARED:
             continue
         size = expanded_size(pickle.graph, most)
         if size > most and size > pickle.graph.opcode_count * 1_000:

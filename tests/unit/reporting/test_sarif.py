@@ -13,7 +13,7 @@ import converter
 from converter.reporting import sarif
 from converter.reporting.sarif import LEVELS, sarif_log
 from converter.risk.finding import Severity
-from converter.risk.rules import RULES
+from converter.risk.rulebook import RULES
 from tests.conftest import REPOSITORY
 
 

@@ -11,9 +11,10 @@ from converter.byteio.local import FileSource
 from converter.byteio.source import MemorySource
 from converter.limits import DEFAULT_LIMITS
 from converter.risk.case import Case
+from converter.risk.choice import OF_PICKLES
 from converter.risk.facts import InputFacts
 from converter.risk.gathering import gather
-from converter.risk.rules import BESIDE_PICKLES, RULES
+from converter.risk.rulebook import RULES
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 from converter.risk.scanner import judge_facts, scan_source
 from corpus.hostile_recipes import SAMPLES
@@ -72,7 +73,7 @@ def test_hostile_files_are_told_alike_at_every_reading() -> None:
     assert again[::-1] == first
 
 
-@pytest.mark.parametrize("rule", sorted(RULES.keys() - BESIDE_PICKLES.keys()))
+@pytest.mark.parametrize("rule", sorted(OF_PICKLES))
 def test_rules_that_are_passed_over_look_at_each_pickle_alone(
     rule: str, hostile_facts: list[InputFacts]
 ) -> None:

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.processes import PYTHON, Run, Task, ratio, run_in_turns, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MEGA: Final = 1_000_000
 
@@ -144,28 +147,26 @@ def with_rounds(sizes: Sizes, rounds: int | None) -> Sizes:
 
 
 def steps(
-    runs: dict[str, list[Run]], amounts: tuple[int, ...], start: str, what: str = "wall_s"
+    runs: dict[str, list[Run]], names: Sequence[str], amounts: Sequence[int], start: str
 ) -> list[float]:
     """Return, for each step from one amount to the next, growth of time over growth of amount.
 
-    The tasks are named by the amounts. What a process takes to start, measured by the task
+    `names` are the tasks of the amounts. What a process takes to start, measured by the task
     `start`, grows with nothing and is taken off.
     """
     found = []
-    for less, more in itertools.pairwise(amounts):
-        growth = ratio_less_start(runs, (str(less), str(more)), start, what)
-        found.append(growth / (more / less))
+    pairs = itertools.pairwise(zip(names, amounts, strict=True))
+    for (less, less_amount), (more, more_amount) in pairs:
+        growth = ratio_less_start(runs, (less, more), start)
+        found.append(growth / (more_amount / less_amount))
     return found
 
 
-def ratio_less_start(
-    runs: dict[str, list[Run]], pair: tuple[str, str], start: str, what: str
-) -> float:
-    """Return the median, over the rounds, of the second task's amount over the first's."""
+def ratio_less_start(runs: dict[str, list[Run]], pair: tuple[str, str], start: str) -> float:
+    """Return the median, over the rounds, of the second task's time over the first's."""
     rounds = zip(runs[pair[0]], runs[pair[1]], runs[start], strict=True)
     return statistics.median(
-        (getattr(more, what) - getattr(base, what)) / (getattr(less, what) - getattr(base, what))
-        for less, more, base in rounds
+        (more.wall_s - base.wall_s) / (less.wall_s - base.wall_s) for less, more, base in rounds
     )
 
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def copying(source: Path, target: Path) -> Task:
+def copying(source: Path, target: Path, *, name: str = "cp + fsync") -> Task:
     """Return the copy of a file, flushed as depickle flushes its output."""
     script = 'cp --sparse=never -- "$0" "$1" && sync -- "$1"'
-    return Task("cp + fsync", ("/bin/sh", "-c", script, str(source), str(target)), target)
+    return Task(name, ("/bin/sh", "-c", script, str(source), str(target)), target)
 
 
 def converting(source: Path, target: Path, *, verify: bool, name: str | None = None) -> Task:
@@ -113,17 +113,22 @@ def measure_kinds(bench: Bench) -> None:
 
 
 def measure_growth(bench: Bench) -> None:
-    """A verified conversion at growing sizes, each input as long as said and full of holes."""
+    """A verified conversion, and the copy, at growing sizes; each input is full of holes."""
     amounts = bench.sizes.growth
-    small = converting(bench.make("small", 0), bench.target, verify=True, name="start")
-    tasks = [small]
+    small = bench.make("small", 0)
+    tasks = [
+        converting(small, bench.target, verify=True, name="start"),
+        copying(small, bench.target, name="start, cp"),
+    ]
     for nbytes in amounts:
         source = bench.make("hollow", nbytes)
         tasks.append(converting(source, bench.target, verify=True, name=str(nbytes)))
+        tasks.append(copying(source, bench.target, name=f"{nbytes}, cp"))
     runs = bench.measure("growth", tasks, str(amounts[0]), few=True)
-    found = steps(runs, amounts, "start")
-    figures = {
-        f"time over bytes, to {more / 1e9:g} GB": value
-        for more, value in zip(amounts[1:], found, strict=True)
-    }
-    bench.conclude("growth", {**figures, "time over bytes, most": max(found)})
+    figures = {}
+    for suffix in ("", ", cp"):
+        found = steps(runs, [f"{nbytes}{suffix}" for nbytes in amounts], amounts, f"start{suffix}")
+        for more, value in zip(amounts[1:], found, strict=True):
+            figures[f"time over bytes, to {more / 1e9:g} GB{suffix}"] = value
+        figures[f"time over bytes, most{suffix}"] = max(found)
+    bench.conclude("growth", figures)

@@ -99,7 +99,7 @@ def measure_folders(bench: Bench) -> None:
         folder = _folder_of(bench, "files", count)
         tasks.append(Task(str(count), depickle("scan", "--jobs", "1", folder)))
     runs = bench.measure("folders", tasks, str(counts[0]), few=True)
-    found = steps(runs, counts, "start")
+    found = steps(runs, list(map(str, counts)), counts, "start")
     figures = {
         f"time over files, to {more:,}": value
         for more, value in zip(counts[1:], found, strict=True)

@@ -17,8 +17,14 @@ from converter.errors import ContainerError, DepickleError, LimitError
 from converter.readers.zip_kinds import kind_of_zip
 from converter.risk.facts import ArchiveFacts, CodeText, Context, Origin
 from converter.risk.finding import Skipped
+from converter.risk.gathering.glance import (
+    ELF,
+    HEAD_NBYTES,
+    SIGNATURES,
+    USTAR,
+    is_plain_head,
+)
 from converter.risk.gathering.streams import (
-    STARTERS,
     take_legacy,
     take_rest,
     take_stacked,
@@ -35,9 +41,8 @@ if TYPE_CHECKING:
 _PICKLE_ENDINGS: Final = (".pkl", ".pickle", ".debug_pkl", ".joblib")
 _STORAGE_FOLDERS: Final = ("data", "tensors", "constants", ".data", "weights", "xl")
 _CODE_ENDING: Final = ".py"
-# Libraries of compiled models; ELF is the format of Linux, by its first bytes.
+# Libraries of compiled models.
 _NATIVE_ENDINGS: Final = (".so", ".dll", ".dylib", ".pyd", ".cubin", ".hsaco")
-_ELF: Final = b"\x7fELF"
 # Kinds of archives in which pickles are at home under more names than torch.save's.
 _CONTEXTS: Final = {
     "torchscript": Context.TORCHSCRIPT,
@@ -52,7 +57,7 @@ _MAX_PARTS: Final = 10_000
 _MAX_ARCHIVE_NAMES: Final = 1_000
 
 
-class _Listed(NamedTuple):
+class Listed(NamedTuple):
     """An archive and what is known of it.
 
     Attributes:
@@ -76,7 +81,9 @@ def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
     parts = [(source, archive)] if _split(source, archive) is None else _parts(found, source)
     if len(parts) == 1:
         kind = kind_of_zip(archive).name
-        _take_archive(found, _Listed(source, archive, kind), place)
+        if place.level == 0:
+            found.listing = archive
+        _take_archive(found, Listed(source, archive, kind), place)
         return
     for anomaly in archive.anomalies:
         if anomaly.code in _OF_A_ROW:
@@ -85,9 +92,7 @@ def take_zip(found: Collector, source: ByteSource, place: Place) -> None:
     for number, (window, part) in enumerate(parts, 1):
         kind = kind_of_zip(part).name
         here = place.inside(f"archive {number}")
-        _take_archive(
-            found, _Listed(window, part, "torch_save" if kind == "distcp" else kind), here
-        )
+        _take_archive(found, Listed(window, part, "torch_save" if kind == "distcp" else kind), here)
 
 
 def _take_truncated(found: Collector, source: ByteSource, place: Place) -> None:
@@ -135,7 +140,7 @@ def _split(window: ByteSource, archive: Archive) -> list[ByteSource] | None:
     return [first, WindowSource(window, stop, window.nbytes - stop, window.name)]
 
 
-def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
+def _take_archive(found: Collector, listed: Listed, place: Place) -> None:
     records = listed.archive.records
     names = tuple(record.name for record in records[:_MAX_ARCHIVE_NAMES])
     found.archives.append(ArchiveFacts(place.record, listed.kind, place.level, names))
@@ -151,7 +156,7 @@ def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
         record_nbytes = record.data.nbytes
         if record_nbytes == 0 and record.is_folder:
             continue
-        if _is_plain(record) or not _taken(found, listed, record, inside):
+        if _is_plain(record) or not take_record(found, listed, record, inside):
             peeked += 1
             nbytes += record_nbytes
     _take_directory(found, listed, place)
@@ -161,7 +166,7 @@ def _take_archive(found: Collector, listed: _Listed, place: Place) -> None:
         found.skipped.append(Skipped(what, reason, place.at(0)))
 
 
-def _take_directory(found: Collector, listed: _Listed, place: Place) -> None:
+def _take_directory(found: Collector, listed: Listed, place: Place) -> None:
     """Take pickles in what follows the last record of a zip: extra fields and comments."""
     if listed.archive.kind != "zip":
         return
@@ -181,14 +186,17 @@ def _is_plain(record: Record) -> bool:
     if record.problem is not None or record.name.lower().endswith(_NOTABLE_ENDINGS):
         return False
     try:
-        head = _head_of(record.data, _HEAD_NBYTES)
+        head = _head_of(record.data, HEAD_NBYTES)
     except DepickleError:
         return False
-    return head[:1] not in _NOTABLE_BYTES and head[257:] != _USTAR
+    return is_plain_head(head, record.data.nbytes)
 
 
-def _taken(found: Collector, listed: _Listed, record: Record, place: Place) -> bool:
-    """Take one record; one that cannot be read hides none that follow."""
+def take_record(found: Collector, listed: Listed, record: Record, place: Place) -> bool:
+    """Take one record; return whether it was more than numbers or text.
+
+    One that cannot be read hides none that follow.
+    """
     here = place.inside(record.name)
     try:
         return _take_record(found, listed, record, here)
@@ -197,7 +205,7 @@ def _taken(found: Collector, listed: _Listed, record: Record, place: Place) -> b
         return True
 
 
-def _aborted(listed: _Listed) -> ContainerError:
+def _aborted(listed: Listed) -> ContainerError:
     return ContainerError(
         "aborted torch.save, nothing was pickled",
         source=listed.source.name,
@@ -218,7 +226,7 @@ def _storages(archive: Archive) -> Mapping[str, int]:
     return sizes
 
 
-def _take_record(found: Collector, listed: _Listed, record: Record, place: Place) -> bool:
+def _take_record(found: Collector, listed: Listed, record: Record, place: Place) -> bool:
     """Take one record; return whether it was more than numbers or text."""
     data = record.data
     if record.problem is not None:
@@ -241,7 +249,7 @@ def _take_record(found: Collector, listed: _Listed, record: Record, place: Place
         if nbytes < data.nbytes:
             found.fail(_long_code(data, nbytes), place, nbytes)
         found.codes.append(CodeText(place.record or record.name, text, listed.kind))
-    elif name.endswith(_NATIVE_ENDINGS) or _head_of(data, 4) == _ELF:
+    elif name.endswith(_NATIVE_ENDINGS) or _head_of(data, 4) == ELF:
         found.codes.append(CodeText(place.record or record.name, "", listed.kind, native=True))
     hidden = Origin.HIDDEN if listed.kind == "torch_save" else Origin.MAIN
     if not _peek(found, data, place._replace(origin=hidden), expected=not _is_storage(record)):
@@ -258,7 +266,7 @@ def _head_of(data: ByteSource, nbytes: int) -> bytes:
     return data.read_at(0, min(nbytes, data.nbytes))
 
 
-def _note_growth(found: Collector, listed: _Listed, record: Record, place: Place) -> None:
+def _note_growth(found: Collector, listed: Listed, record: Record, place: Place) -> None:
     """Note a pickle that unpacks to far more than a pickle's text and numbers ever do."""
     packed = record.stored_nbytes or 0
     if record.compressed and record.nbytes > max(_TIGHT_NBYTES, _TIGHT_RATIO * packed):
@@ -266,7 +274,7 @@ def _note_growth(found: Collector, listed: _Listed, record: Record, place: Place
         found.note(Anomaly("pickle_packed_tightly", detail), place, listed.kind)
 
 
-def _origin(listed: _Listed, record: Record) -> Origin:
+def _origin(listed: Listed, record: Record) -> Origin:
     """Return whether a loader of this kind of archive looks for a pickle under this name."""
     if listed.kind != "torch_save":
         return Origin.MAIN
@@ -274,7 +282,7 @@ def _origin(listed: _Listed, record: Record) -> Origin:
     return Origin.MAIN if record.name.lower() == main else Origin.HIDDEN
 
 
-def _stored(listed: _Listed, record: Record) -> ByteSource | None:
+def _stored(listed: Listed, record: Record) -> ByteSource | None:
     """Return the stored bytes of a record that is marked as unreadable, if they are a pickle."""
     if record.offset is None or not record.stored_nbytes:
         return None
@@ -292,7 +300,7 @@ def _peek(found: Collector, data: ByteSource, place: Place, *, expected: bool) -
     head = WindowSource(data, 0, min(found.scan_limits.peek_bytes, data.nbytes), data.name)
     first = head.read_at(0, head.nbytes)
     claim = _NO_CLAIM
-    if first.startswith(_SIGNATURES) or first[257:_HEAD_NBYTES] == _USTAR:
+    if first.startswith(SIGNATURES) or first[257:HEAD_NBYTES] == USTAR:
         claim = detect(head).claims[0]
     if claim.kind in _CONTAINERS and claim.strong and claim.offset in _HEAD_OFFSETS:
         if claim.kind == "torch_legacy":
@@ -369,24 +377,7 @@ def _take_torch_tar(found: Collector, source: ByteSource, place: Place) -> None:
 
 _TIGHT_NBYTES: Final = 1 << 20
 _TIGHT_RATIO: Final = 100
-# The beginnings of all of them; detection then decides.
-_SIGNATURES: Final = (
-    *(
-        b"PK",
-        b"\x80",
-        b"L1",
-        b"\x93NUMPY",
-        b"\x1f\x8b",
-        b"BZh",
-        b"\xfd7zXZ",
-        b"7z",
-        b"\x28\xb5\x2f\xfd",
-    ),
-)
-_USTAR: Final = b"ustar"
-_HEAD_NBYTES: Final = 257 + len(_USTAR)
 _NOTABLE_ENDINGS: Final = (*_PICKLE_ENDINGS, _CODE_ENDING, *_NATIVE_ENDINGS)
-_NOTABLE_BYTES: Final = STARTERS.union((_ELF[:1],), (signature[:1] for signature in _SIGNATURES))
 _NO_CLAIM: Final = Claim("unknown", 0, "", strong=False)
 # Of archives in a row each has its own anomalies; these are the file's.
 _OF_A_ROW: Final = frozenset(

@@ -12,7 +12,8 @@ from converter.inert.names import canonical_name
 from converter.inert.nodes import GlobalNode, TupleNode
 from converter.risk.argument_checks import literal
 from converter.risk.facts import Origin
-from converter.risk.gathering.streams import STARTERS, says_something, suspected_graph, take_pickle
+from converter.risk.gathering.glance import STARTERS
+from converter.risk.gathering.streams import says_something, suspected_graph, take_pickle
 from converter.risk.known_names import safe_name
 from converter.risk.strings import SHORTEST_BASE64, is_blob
 from converter.risk.survey import Blob, iter_strings

@@ -13,6 +13,7 @@ from converter.risk.facts import (
     ArchiveFacts,
     CodeText,
     Context,
+    InputFacts,
     Origin,
     PickleFacts,
     PlacedAnomaly,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from converter.anomaly import Anomaly
     from converter.byteio.source import ByteSource
     from converter.containers.detection import Claim
+    from converter.containers.records import Archive
     from converter.inert.nodes import Graph
     from converter.limits import Limits
     from converter.readers.joblib_file import RawArrays
@@ -77,6 +79,7 @@ class Collector:
         scan_limits: caps on what is followed.
         descend: takes a source apart by its kind.
         take_blobs: looks into the byte strings of a pickle.
+        listing: the input itself, where it is one zip archive.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Collector:
         self.codes: list[CodeText] = []
         self.unread: list[CouldNotTell] = []
         self.skipped: list[Skipped] = []
+        self.listing: Archive | None = None
         self._peeking: Limits | None = None
 
     def peeking(self) -> Limits:
@@ -136,6 +140,20 @@ class Collector:
     def note(self, anomaly: Anomaly, place: Place, kind: str = "") -> None:
         """Keep what a parser noticed."""
         self.anomalies.append(PlacedAnomaly(anomaly, place.record, kind))
+
+    def facts(self, source: ByteSource) -> InputFacts:
+        """Return what was found in an input, frozen."""
+        return InputFacts(
+            name=source.name,
+            nbytes=source.nbytes,
+            claims=tuple(self.claims),
+            pickles=tuple(self.pickles),
+            archives=tuple(self.archives),
+            anomalies=tuple(self.anomalies),
+            codes=tuple(self.codes),
+            unread=tuple(self.unread),
+            skipped=tuple(self.skipped),
+        )
 
     def is_full(self) -> bool:
         """Return whether no more pickles are taken, saying so once."""

@@ -10,7 +10,7 @@ from converter.byteio.source import MemorySource
 from converter.containers.detection import Claim, Detection, detect
 from converter.errors import DepickleError, FormatError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
-from converter.risk.facts import ArchiveFacts, InputFacts, Origin
+from converter.risk.facts import ArchiveFacts, Origin
 from converter.risk.finding import Skipped
 from converter.risk.gathering.archives import take_tar, take_zip
 from converter.risk.gathering.blobs import take_blobs
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from converter.byteio.source import ByteSource
+    from converter.risk.facts import InputFacts
 
 _COMPRESSIONS: Final = frozenset({"gzip", "bzip2", "xz", "zlib"})
 # LZMA SDK, lzma.txt: properties 0x5d, then a dictionary size that ends in zeros.
@@ -47,19 +48,14 @@ def gather(
     Raises:
         SourceError: the input cannot be read.
     """
-    found = Collector(limits, scan_limits, descend=_descend, take_blobs=take_blobs)
+    found = collector_of(limits, scan_limits)
     found.enter(source, Place())
-    return InputFacts(
-        name=source.name,
-        nbytes=source.nbytes,
-        claims=tuple(found.claims),
-        pickles=tuple(found.pickles),
-        archives=tuple(found.archives),
-        anomalies=tuple(found.anomalies),
-        codes=tuple(found.codes),
-        unread=tuple(found.unread),
-        skipped=tuple(found.skipped),
-    )
+    return found.facts(source)
+
+
+def collector_of(limits: Limits, scan_limits: ScanLimits) -> Collector:
+    """Return a collector that takes apart whatever it enters."""
+    return Collector(limits, scan_limits, descend=_descend, take_blobs=take_blobs)
 
 
 def _descend(found: Collector, source: ByteSource, place: Place) -> None:

@@ -12,6 +12,7 @@ from converter.inert.machine import read_graph
 from converter.inert.nodes import ByteString, ListNode
 from converter.readers.joblib_file import RawArrays
 from converter.risk.facts import Context, Origin
+from converter.risk.gathering.glance import STARTERS
 from converter.risk.known_names import danger_of, safe_name
 from converter.risk.survey import byte_names
 
@@ -173,16 +174,20 @@ def take_stacked(found: Collector, source: ByteSource, place: Place, position: i
 
 
 def _is_directory(source: ByteSource, start: int) -> bool:
+    if source.nbytes - start > _SEARCHED_NBYTES or source.read_at(start, 2) != _ZIP:
+        return False
+    return is_directory(source.read_at(start, source.nbytes - start))
+
+
+def is_directory(rest: bytes) -> bool:
     """Return whether bytes begin like a zip directory and are no pickle: most begin like that.
 
     To an unpickler "P" is PERSID. Its operand is a line of ASCII, and where it is the last line
     nothing follows it; any pickle behind it would begin with PROTO.
     """
-    if source.nbytes - start > _SEARCHED_NBYTES or source.read_at(start, 2) != _ZIP:
-        return False
-    rest = source.read_at(start, source.nbytes - start)
     line, newline, _ = rest.partition(b"\n")
-    return not (newline and line.isascii()) and _PROTO.search(rest) is None
+    plain = rest.startswith(_ZIP) and not (newline and line.isascii())
+    return plain and _PROTO.search(rest) is None
 
 
 def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:
@@ -263,9 +268,3 @@ def _find(
 
 # So many opcodes in a row are no accident of numbers.
 _MANY_OPCODES: Final = 100_000
-# Opcodes that need nothing on the stack: with any other, a stream ends before it has begun.
-STARTERS: Final = frozenset(
-    bytes([byte])
-    for byte in b"(NIJKMLFGSTUVXBCP]})ci\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f"
-    b"\x95\x96\x97"
-)

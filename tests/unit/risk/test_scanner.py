@@ -69,7 +69,7 @@ def test_a_fault_of_ours_is_never_clean(tmp_path: Path, monkeypatch: pytest.Monk
         def fail(*_: object, error: BaseException = fault, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(scanner, "gather", fail)
+        monkeypatch.setattr(scanner, "scan_source", fail)
         report = scan_file(path)
         assert report.verdict == "unreadable"
         assert report.could_not_tell

@@ -1,0 +1,240 @@
+"""Small archives laid out like one that was read before: what is the same is not read again.
+
+Folders hold the checkpoints of one run, which differ in their numbers. Where every byte of an
+archive but its numbers, its pickle, their checksums and the name of its root folder is that of one
+without anything odd about it, only these have to be looked at. A file that nothing is known of
+goes the long way, and so does each one in which anything is not as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from converter.byteio.source import MemorySource
+from converter.containers.records import Archive, Record
+from converter.containers.zip_layout import FreeParts, ZipLayout, layout_of
+from converter.risk.facts import ArchiveFacts, Context, Origin
+from converter.risk.gathering.archives import Listed, take_record
+from converter.risk.gathering.collector import Place
+from converter.risk.gathering.gatherer import collector_of
+from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain_head
+from converter.risk.gathering.streams import is_directory
+from converter.risk.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converter.byteio.source import ByteSource
+    from converter.containers.detection import Claim
+    from converter.limits import Limits
+    from converter.risk.facts import InputFacts
+    from converter.risk.finding import Skipped
+    from converter.risk.gathering.collector import Collector
+    from converter.risk.report import FileReport
+    from converter.risk.scan_limits import ScanLimits
+
+_KIND: Final = "torch_save"
+_PICKLE: Final = "data.pkl"
+# Storages, and the number that torch makes of all names and checksums.
+_FREE: Final = re.compile(r"data/[0-9]+|\.data/serialization_id|data\.pkl")
+_USTAR_STOP: Final = HEAD_NBYTES
+_USTAR_START: Final = HEAD_NBYTES - len(USTAR)
+# Layouts, and of each the pickles whose reports are kept: a few MiB at most.
+_MOST_LAYOUTS: Final = 32
+_MOST_ALIKE: Final = 4
+_MOST_REPORTS: Final = 16
+_LONGEST_KEPT: Final = 1 << 14
+_LONGEST_ENDING: Final = 16
+
+
+class KnownLayout(NamedTuple):
+    """An archive that was read, and what follows for those that are laid out like it.
+
+    Attributes:
+        layout: where it differs from them.
+        limits: the caps that parsers had.
+        scan_limits: the caps that the scan had.
+        claims: what it was detected as.
+        names: its records, without the root folder.
+        number: of the pickle among the free records.
+        stop: where its last record ends, and the directory follows.
+        storages: storage key → bytes of its record.
+        skipped: what is told of the records that are not read.
+        reports: checksum and bytes of a pickle, with the ending of a file's name → what was said
+            of such a file, where nothing was found.
+    """
+
+    layout: ZipLayout
+    limits: Limits
+    scan_limits: ScanLimits
+    claims: tuple[Claim, ...]
+    names: tuple[str, ...]
+    number: int
+    stop: int
+    storages: Mapping[str, int]
+    skipped: tuple[Skipped, ...]
+    reports: dict[tuple[bytes, bytes, str], FileReport]
+
+
+class Alike(NamedTuple):
+    """An archive that is laid out like a known one.
+
+    Attributes:
+        known: that one.
+        parts: what it has of its own.
+    """
+
+    known: KnownLayout
+    parts: FreeParts
+
+    def report(self, name: str) -> FileReport | None:
+        """Return the report of a file of this name, if its pickle was clean before."""
+        report = self.known.reports.get(self._key(name))
+        return None if report is None else report._replace(name=name)
+
+    def keep(self, report: FileReport) -> None:
+        """Keep a report in which nothing is told that the next file may have otherwise."""
+        key = self._key(report.name)
+        told = report.findings or report.could_not_tell or report.imports or report.refused
+        if told or report.pickles != 1 or report.verdict is not Verdict.SAFE:
+            return
+        if report.explanation or len(key[1]) > _LONGEST_KEPT or len(key[2]) > _LONGEST_ENDING:
+            return
+        if len(self.known.reports) >= _MOST_REPORTS:
+            self.known.reports.clear()
+        self.known.reports[key] = report
+
+    def _key(self, name: str) -> tuple[bytes, bytes, str]:
+        number = self.known.number
+        # Of a name the rules look at nothing but how it ends.
+        ending = name[name.rfind(".") :] if "." in name else ""
+        return self.parts.checksums[number], self.parts.payloads[number], ending
+
+
+# Bytes of an archive → those of this length.
+_KNOWN: Final[dict[int, list[KnownLayout]]] = {}
+
+
+def forget_layouts() -> None:
+    """Forget every archive."""
+    _KNOWN.clear()
+
+
+def find_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> Alike | None:
+    """Return an archive as one that is laid out like a known one, or None."""
+    layouts = _KNOWN.get(source.nbytes)
+    if layouts is None or not isinstance(source, MemorySource):
+        return None
+    data = source.read_at(0, source.nbytes)
+    for known in layouts:
+        if not (_is_same(known.limits, limits) and _is_same(known.scan_limits, scan_limits)):
+            continue
+        parts = known.layout.parts_of(data)
+        if parts is not None:
+            return Alike(known, parts) if _is_usual(known, parts, data) else None
+    return None
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or one == other  # comparing them takes as long as ten of these
+
+
+def _is_usual(known: KnownLayout, parts: FreeParts, data: bytes) -> bool:
+    """Return whether no number looks like more than that."""
+    if data[_USTAR_START:_USTAR_STOP] == USTAR or not is_directory(data[known.stop :]):
+        return False
+    for number, payload in enumerate(parts.payloads):
+        plain = is_plain_head(payload[:HEAD_NBYTES], len(payload))
+        if not plain and number != known.number:
+            return False
+    return True
+
+
+def gather_alike(
+    source: ByteSource, limits: Limits, scan_limits: ScanLimits, alike: Alike | None
+) -> InputFacts:
+    """Return what `converter.risk.gathering.gather` would.
+
+    Args:
+        source: the input.
+        limits: caps on what parsers do.
+        scan_limits: caps on what is followed.
+        alike: what `find_alike` says of it.
+
+    Raises:
+        SourceError: the input cannot be read.
+    """
+    found = collector_of(limits, scan_limits)
+    if alike is None:
+        found.enter(source, Place())
+        _learn(found, source)
+    else:
+        _take(found, source, alike)
+    return found.facts(source)
+
+
+def _take(found: Collector, source: ByteSource, alike: Alike) -> None:
+    """Take the pickle of an archive; all else about it is known."""
+    known, parts = alike
+    root, number = parts.root, known.number
+    names = tuple([f"{root}/{name}" for name in known.names])
+    found.claims += known.claims
+    found.archives.append(ArchiveFacts(None, _KIND, 0, names))
+    name = f"{root}/{_PICKLE}"
+    data = MemorySource(parts.payloads[number], f"{source.name}!{name}")
+    crc32 = int.from_bytes(parts.checksums[number], "little")
+    record = Record(name, data, crc32=crc32 or None, stored_nbytes=data.nbytes)
+    listed = Listed(source, Archive("zip", (record,)), _KIND)
+    place = Place(level=1, context=Context.TORCH, storages=known.storages)
+    take_record(found, listed, record, place)
+    found.skipped += known.skipped
+
+
+def _learn(found: Collector, source: ByteSource) -> None:
+    """Keep the layout of an archive, if it is small and there is nothing odd about it."""
+    archive = found.listing
+    if archive is None or not isinstance(source, MemorySource) or not _is_clean(found, archive):
+        return
+    data = source.read_at(0, source.nbytes)
+    if any(known.layout.parts_of(data) for known in _KNOWN.get(source.nbytes, ())):
+        return
+    start = len(archive.root) + 1
+    names = tuple(record.name[start:] for record in archive.records)
+    free = [name for name in names if _FREE.fullmatch(name)]
+    layout = layout_of(data, archive, lambda name: _FREE.fullmatch(name) is not None)
+    if layout is None:
+        return
+    if sum(map(len, _KNOWN.values())) >= _MOST_LAYOUTS:
+        _KNOWN.clear()
+    layouts = _KNOWN.setdefault(source.nbytes, [])
+    del layouts[: 1 - _MOST_ALIKE]
+    stops = [(record.offset or 0) + (record.stored_nbytes or 0) for record in archive.records]
+    known = KnownLayout(
+        layout,
+        found.limits,
+        found.scan_limits,
+        tuple(found.claims),
+        names[: len(found.archives[0].names)],
+        free.index(_PICKLE),
+        max(stops),
+        found.pickles[0].storages,
+        tuple(found.skipped),
+        {},
+    )
+    layouts.append(known)
+
+
+def _is_clean(found: Collector, archive: Archive) -> bool:
+    """Return whether an archive is one of torch's, with its one pickle and nothing odd."""
+    if found.anomalies or found.codes or found.unread or len(found.pickles) != 1:
+        return False
+    pickle = found.pickles[0]
+    return (
+        [claim.kind for claim in found.claims] == ["zip"]
+        and found.claims[0].offset == 0
+        and [facts.kind for facts in found.archives] == [_KIND, "pickle"]
+        and pickle.record == f"{archive.root}/{_PICKLE}"
+        and pickle.origin is Origin.MAIN
+        and not pickle.reached
+    )

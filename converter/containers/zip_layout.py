@@ -9,9 +9,9 @@ says, without reading them one by one again.
 from __future__ import annotations
 
 import re
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from converter.byteio.pieces import parts_between, pieces_of
 from converter.byteio.source import MemorySource
 from converter.containers.zip_end import read_directory
 from converter.containers.zip_structures import (
@@ -28,11 +28,9 @@ from converter.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
+    from converter.byteio.pieces import Pieces
     from converter.containers.records import Archive, Record
-
-    Pieces: TypeAlias = Callable[[bytes], tuple[bytes, ...]]
 
 # Such a folder is safe and read alike everywhere, whatever its letters are.
 _PLAIN_ROOT: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_=+,@. -]*")
@@ -186,22 +184,14 @@ def _layout(data: bytes, parts: _Parts) -> ZipLayout | None:
         return None  # this is also where no record is free
     free = [*parts.roots, *parts.payloads]
     free += [place for places in parts.checksums for place in places]
-    free.sort(key=lambda part: part.start)
-    stops = [0, *(part.stop for part in free)]
-    starts = [*(part.start for part in free), len(data)]
-    if any(start < stop for start, stop in zip(starts, stops, strict=True)):
+    between = parts_between(free, len(data))
+    if between is None:
         return None
-    fixed = _pieces([slice(stop, start) for stop, start in zip(stops, starts, strict=True)])
+    fixed = pieces_of(between)
     return ZipLayout(
         fixed,
         fixed(data),
-        _pieces(parts.roots),
-        tuple(_pieces(list(places)) for places in zip(*parts.checksums, strict=True)),
-        _pieces(parts.payloads),
+        pieces_of(parts.roots),
+        tuple(pieces_of(list(places)) for places in zip(*parts.checksums, strict=True)),
+        pieces_of(parts.payloads),
     )
-
-
-def _pieces(parts: list[slice]) -> Pieces:
-    """Return what cuts out some parts; of one part, twice, since it must give a tuple."""
-    first, *rest = parts
-    return itemgetter(first, *(rest or [first]))

@@ -164,7 +164,7 @@ def _scan_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> 
     facts = gather_alike(source, limits, scan_limits, alike)
     report = judge_facts(facts, limits=limits, scan_limits=scan_limits)
     if alike is not None:
-        alike.keep(report)
+        alike.keep(facts, report)
     return report
 
 

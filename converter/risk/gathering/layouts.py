@@ -9,6 +9,7 @@ goes the long way, and so does each one in which anything is not as it was.
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.byteio.source import MemorySource
@@ -19,8 +20,8 @@ from converter.risk.gathering.archives import Listed, take_record
 from converter.risk.gathering.collector import Place
 from converter.risk.gathering.gatherer import collector_of
 from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain_head
+from converter.risk.gathering.pickle_layout import PickleLayout, pickle_layout_of
 from converter.risk.gathering.streams import is_directory
-from converter.risk.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +41,27 @@ _PICKLE: Final = "data.pkl"
 _FREE: Final = re.compile(r"data/[0-9]+|\.data/serialization_id|data\.pkl")
 _USTAR_STOP: Final = HEAD_NBYTES
 _USTAR_START: Final = HEAD_NBYTES - len(USTAR)
-# Layouts, and of each the pickles whose reports are kept: a few MiB at most.
+# Layouts, and of each the pickles whose reports are kept: a few MiB at most. No report makes room
+# for another: where pickles are all different, finding out what is fixed in them costs too much.
 _MOST_LAYOUTS: Final = 32
 _MOST_ALIKE: Final = 4
-_MOST_REPORTS: Final = 16
+_MOST_REPORTS: Final = 8
 _LONGEST_KEPT: Final = 1 << 14
 _LONGEST_ENDING: Final = 16
+
+
+class KnownReport(NamedTuple):
+    """What was said of a file.
+
+    Attributes:
+        layout: of its pickle.
+        ending: of its name.
+        report: what was said.
+    """
+
+    layout: PickleLayout
+    ending: str
+    report: FileReport
 
 
 class KnownLayout(NamedTuple):
@@ -61,8 +77,7 @@ class KnownLayout(NamedTuple):
         stop: where its last record ends, and the directory follows.
         storages: storage key → bytes of its record.
         skipped: what is told of the records that are not read.
-        reports: checksum and bytes of a pickle, with the ending of a file's name → what was said
-            of such a file, where nothing was found.
+        reports: what was said of such files, where nothing was found.
     """
 
     layout: ZipLayout
@@ -74,7 +89,7 @@ class KnownLayout(NamedTuple):
     stop: int
     storages: Mapping[str, int]
     skipped: tuple[Skipped, ...]
-    reports: dict[tuple[bytes, bytes, str], FileReport]
+    reports: list[KnownReport]
 
 
 class Alike(NamedTuple):
@@ -88,28 +103,42 @@ class Alike(NamedTuple):
     known: KnownLayout
     parts: FreeParts
 
+    @property
+    def pickle(self) -> bytes:
+        """Return its pickle."""
+        return self.parts.payloads[self.known.number]
+
+    @property
+    def crc32(self) -> int:
+        """Return the checksum that the archive claims for its pickle; 0 where it claims none."""
+        return int.from_bytes(self.parts.checksums[self.known.number], "little")
+
     def report(self, name: str) -> FileReport | None:
-        """Return the report of a file of this name, if its pickle was clean before."""
-        report = self.known.reports.get(self._key(name))
-        return None if report is None else report._replace(name=name)
+        """Return the report of a file of this name, if the same is known of its pickle."""
+        pickle, ending = self.pickle, _ending(name)
+        for known in self.known.reports:
+            if known.ending == ending and known.layout.fits(pickle):
+                # A wrong checksum, or none, is told: elsewhere.
+                same = self.crc32 and zlib.crc32(pickle) == self.crc32
+                return known.report._replace(name=name) if same else None
+        return None
 
-    def keep(self, report: FileReport) -> None:
+    def keep(self, facts: InputFacts, report: FileReport) -> None:
         """Keep a report in which nothing is told that the next file may have otherwise."""
-        key = self._key(report.name)
-        told = report.findings or report.could_not_tell or report.imports or report.refused
-        if told or report.pickles != 1 or report.verdict is not Verdict.SAFE:
+        told = report.findings or report.could_not_tell or report.imports
+        if told or len(facts.pickles) != 1 or len(self.known.reports) >= _MOST_REPORTS:
             return
-        if report.explanation or len(key[1]) > _LONGEST_KEPT or len(key[2]) > _LONGEST_ENDING:
+        ending = _ending(report.name)
+        if len(self.pickle) > _LONGEST_KEPT or len(ending) > _LONGEST_ENDING:
             return
-        if len(self.known.reports) >= _MOST_REPORTS:
-            self.known.reports.clear()
-        self.known.reports[key] = report
+        layout = pickle_layout_of(self.pickle, facts.pickles[0].graph, self.known.limits)
+        if layout is not None:
+            self.known.reports.append(KnownReport(layout, ending, report))
 
-    def _key(self, name: str) -> tuple[bytes, bytes, str]:
-        number = self.known.number
-        # Of a name the rules look at nothing but how it ends.
-        ending = name[name.rfind(".") :] if "." in name else ""
-        return self.parts.checksums[number], self.parts.payloads[number], ending
+
+def _ending(name: str) -> str:
+    """Return how a name ends: of the name, the rules look at nothing else."""
+    return name[name.rfind(".") :] if "." in name else ""
 
 
 # Bytes of an archive → those of this length.
@@ -177,14 +206,13 @@ def gather_alike(
 def _take(found: Collector, source: ByteSource, alike: Alike) -> None:
     """Take the pickle of an archive; all else about it is known."""
     known, parts = alike
-    root, number = parts.root, known.number
+    root = parts.root
     names = tuple([f"{root}/{name}" for name in known.names])
     found.claims += known.claims
     found.archives.append(ArchiveFacts(None, _KIND, 0, names))
     name = f"{root}/{_PICKLE}"
-    data = MemorySource(parts.payloads[number], f"{source.name}!{name}")
-    crc32 = int.from_bytes(parts.checksums[number], "little")
-    record = Record(name, data, crc32=crc32 or None, stored_nbytes=data.nbytes)
+    data = MemorySource(alike.pickle, f"{source.name}!{name}")
+    record = Record(name, data, crc32=alike.crc32 or None, stored_nbytes=data.nbytes)
     listed = Listed(source, Archive("zip", (record,)), _KIND)
     place = Place(level=1, context=Context.TORCH, storages=known.storages)
     take_record(found, listed, record, place)
@@ -220,7 +248,7 @@ def _learn(found: Collector, source: ByteSource) -> None:
         max(stops),
         found.pickles[0].storages,
         tuple(found.skipped),
-        {},
+        [],
     )
     layouts.append(known)
 

@@ -171,4 +171,4 @@ def test_what_is_kept_is_bounded() -> None:
         scan_source(MemorySource(data, f"a.{number}"))
     known = alike(data)
     assert known is not None
-    assert 0 < len(known.known.reports) <= 16
+    assert 0 < len(known.known.reports) <= 8

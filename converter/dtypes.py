@@ -6,9 +6,11 @@ safetensors format (0.8.0). A dtype without a safetensors name has no equivalent
 
 from __future__ import annotations
 
-from typing import Final
-
 from converter.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class DType(Frozen):

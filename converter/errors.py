@@ -21,7 +21,9 @@ Messages read ``what: where: expected X, found Y``. Advice is the command line's
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class DepickleError(Exception):

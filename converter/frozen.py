@@ -98,4 +98,10 @@ class Frozen:
         Raises:
             TypeError: there is no such field.
         """
-        return type(self)(**{**self.__dict__, **changes})
+        if not changes.keys() <= self._known:
+            msg = f"{type(self).__name__} takes {', '.join(self._fields)}"
+            raise TypeError(msg)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, **changes)
+        made.__post_init__()
+        return made

@@ -6,9 +6,11 @@ honest checkpoint met so far; tests lower them instead of growing their samples.
 
 from __future__ import annotations
 
-from typing import Final
-
 from converter.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class Limits(Frozen):

@@ -6,20 +6,21 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.byteio.source import ByteSource, Extent
 from converter.errors import SourceError, SourceNotFoundError
+from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Final, Self
 
 # O_NONBLOCK: opening a FIFO without a writer would wait for ever; regular files ignore it.
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
-class Fingerprint(NamedTuple):
+class Fingerprint(Frozen):
     """What tells one state of a file from another without reading it.
 
     Attributes:

@@ -6,15 +6,16 @@ A source never gives fewer bytes than it was asked for, and never more than it h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.errors import SourceError
+from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Final, Self
 
 
-class Extent(NamedTuple):
+class Extent(Frozen):
     """Raw bytes inside an open file, for copies that need not pass through Python.
 
     Attributes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
 
 from converter.progress import Progress, SilentProgress
 from converter.reporting.terminal_text import size_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any, Final
 
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID

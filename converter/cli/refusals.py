@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from converter.cli.exit_codes import ExitCode, exit_code_of
 from converter.errors import DepickleError
 from converter.reporting.terminal_text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

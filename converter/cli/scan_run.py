@@ -7,7 +7,6 @@ to scan: they come with the options that need them.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
 
 from converter.cli.exit_codes import ExitCode
 from converter.cli.progress_bar import progress_for
@@ -17,8 +16,10 @@ from converter.reporting.scanning import file_reports_of
 from converter.risk.policy import reaches
 from converter.risk.verdict import Verdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Final
 
     from converter.risk.report import FileReport
 

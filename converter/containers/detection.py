@@ -8,21 +8,23 @@ one, and counts only where nothing else claims the first byte.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.anomaly import Anomaly
 from converter.containers.zip_end import find_end_record
 from converter.containers.zip_structures import CENTRAL, END, END_SIGNATURE, LOCAL_SIGNATURE
+from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from converter.byteio.source import ByteSource
 
 _HEAD_NBYTES: Final = 4_096
 
 
-class Claim(NamedTuple):
+class Claim(Frozen):
     """One format that the bytes could be.
 
     Attributes:
@@ -40,7 +42,7 @@ class Claim(NamedTuple):
     protocol: int | None = None
 
 
-class Detection(NamedTuple):
+class Detection(Frozen):
     """What a file says it is.
 
     Attributes:

@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 import threading
 import zlib
-from typing import TYPE_CHECKING, Final
 
 from converter.byteio.local import FileSource
 from converter.byteio.source import ByteSource, MemorySource
 from converter.errors import ContainerError, SourceError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
 _PACKED_CHUNK_NBYTES: Final = 1 << 16
 _PIECE_NBYTES: Final = 1 << 18

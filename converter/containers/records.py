@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
-
 from converter.byteio.source import ByteSource
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Final, NoReturn
 
     from converter.anomaly import Anomaly
     from converter.errors import FormatError
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 _ASCII_FOLDING: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
-class Record(NamedTuple):
-    """One member of an archive; a tuple, since archives may hold 100,000 of them.
+class Record:
+    """One member of an archive; archives may hold 100,000 of them, so it is quick to make.
 
     Attributes:
         name: as in the archive's directory, with its root folder, ``/`` between components.
@@ -29,14 +28,37 @@ class Record(NamedTuple):
         problem: why the bytes cannot be read, or None.
     """
 
-    name: str
-    data: ByteSource
-    compressed: bool = False
-    crc32: int | None = None
-    offset: int | None = None
-    stored_nbytes: int | None = None
-    header_offset: int | None = None
-    problem: FormatError | None = None
+    __slots__ = (
+        "compressed",
+        "crc32",
+        "data",
+        "header_offset",
+        "name",
+        "offset",
+        "problem",
+        "stored_nbytes",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields of a record, most of them by default
+        self,
+        name: str,
+        data: ByteSource,
+        compressed: bool = False,  # noqa: FBT001, FBT002 - a field, and no switch
+        crc32: int | None = None,
+        offset: int | None = None,
+        stored_nbytes: int | None = None,
+        header_offset: int | None = None,
+        problem: FormatError | None = None,
+    ) -> None:
+        """Hold what the directory says."""
+        self.name: Final = name
+        self.data: Final = data
+        self.compressed: Final = compressed
+        self.crc32: Final = crc32
+        self.offset: Final = offset
+        self.stored_nbytes: Final = stored_nbytes
+        self.header_offset: Final = header_offset
+        self.problem: Final = problem
 
     @property
     def nbytes(self) -> int:

@@ -67,7 +67,6 @@ Of each code at most a hundred are listed; one more then counts the rest.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
@@ -91,7 +90,10 @@ from converter.containers.zip_structures import (
 from converter.errors import LimitError
 from converter.limits import DEFAULT_LIMITS, Limits
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.containers.zip_end import Directory
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.containers.zip_structures import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -23,7 +21,10 @@ from converter.containers.zip_structures import (
 )
 from converter.errors import ContainerError, FormatError, LimitError, UnsupportedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.containers.zip_end import Directory
     from converter.limits import Limits
@@ -119,7 +120,7 @@ class DirectoryParser:
                 or name_nbytes > self._limits.max_record_name_bytes
                 or (usize and name.endswith("/"))
             ):
-                entry = self._inspect(entry, comment_nbytes, disk)
+                self._inspect(entry, comment_nbytes, disk)
             entries.append(entry)
             position = stop
             if len(entries) > self._limits.max_records:
@@ -164,8 +165,8 @@ class DirectoryParser:
         usize, csize, offset = values
         return usize, csize, offset, None
 
-    def _inspect(self, entry: Entry, comment_nbytes: int, disk: int) -> Entry:
-        """Note what is unusual in an entry; return it with its problem, if it has one."""
+    def _inspect(self, entry: Entry, comment_nbytes: int, disk: int) -> None:
+        """Note what is unusual in an entry, in it too where it cannot be read as it stands."""
         name = entry.name
         if comment_nbytes:
             detail = f"the entry has a comment of {comment_nbytes} bytes"
@@ -182,8 +183,8 @@ class DirectoryParser:
             # torch reads the unpacked length (unless date and time are 0: then it refuses)
             detail = f"stored, {entry.csize} bytes packed and {entry.usize} unpacked"
             self._log.add("zip_stored_sizes_differ", detail, record=name)
-            entry = entry._replace(csize=entry.usize)
-        return entry._replace(problem=entry.problem or self._problem_of(entry))
+            entry.csize = entry.usize
+        entry.problem = entry.problem or self._problem_of(entry)
 
     def _problem_of(self, entry: Entry) -> FormatError | None:
         """Return why the payload cannot be unpacked, noting it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.containers.zip_structures import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -22,7 +20,10 @@ from converter.containers.zip_structures import (
 from converter.errors import ContainerError
 from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
 
 # miniz (bundled with torch) reads blocks of 4,096 bytes that overlap by 3, from the end, and

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from converter.containers.zip_structures import (
     DESCRIPTOR_SIGNATURE,
@@ -23,7 +22,10 @@ from converter.containers.zip_structures import (
 )
 from converter.errors import ContainerError, FormatError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final, TypeAlias
+
     from converter.byteio.source import ByteSource
 
 # A seek costs about as much as reading this far; more on a remote source.
@@ -133,7 +135,12 @@ class LocalReader:
 
     def _place_one(self, entry: Entry, boundary: int) -> Placed:
         """Return where one payload is; `boundary` is where the next thing starts."""
-        _, raw_name, flags, method, _, csize, _, offset, problem = entry
+        raw_name, offset, flags, csize = (
+            entry.raw_name,
+            entry.header_offset,
+            entry.flags,
+            entry.csize,
+        )
         blocks = self._blocks
         if offset < blocks.start or offset + LOCAL.size + len(raw_name) > blocks.stop:
             if offset < 0 or offset + LOCAL.size > self._source.nbytes:
@@ -151,7 +158,10 @@ class LocalReader:
         if (
             name_nbytes != len(raw_name)
             or blocks.block[start : start + name_nbytes] != raw_name
-            or (claims != entry[2:7] and not (deferred and claims == (flags, method, 0, 0, 0)))
+            or (
+                claims != (flags, entry.method, entry.crc, csize, entry.usize)
+                and not (deferred and claims == (flags, entry.method, 0, 0, 0))
+            )
         ):
             self._compare(entry, claims, name_nbytes, extra_nbytes)
         stop = payload_offset + csize
@@ -159,7 +169,7 @@ class LocalReader:
             return self._cut(entry, payload_offset, stop)
         if deferred and claims[0] & FLAG_DEFERRED:
             stop += self._descriptor_nbytes(entry, stop, boundary)
-        return payload_offset, stop, problem
+        return payload_offset, stop, entry.problem
 
     def _no_header(self, entry: Entry, found: bytes) -> Placed:
         problem = ContainerError(
@@ -232,7 +242,7 @@ class LocalReader:
 
     def _descriptor_nbytes(self, entry: Entry, offset: int, boundary: int) -> int:
         """Return the length of the data descriptor at `offset`, noting one that differs."""
-        _, _, _, _, crc, csize, usize, _, _ = entry
+        crc, csize, usize = entry.crc, entry.csize, entry.usize
         blocks = self._blocks
         start = offset - blocks.start
         if (

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.anomaly import Anomaly
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.errors import FormatError
 
 LOCAL_SIGNATURE: Final = b"PK\x03\x04"
@@ -55,7 +57,7 @@ _EXTRA_HEADER: Final = struct.Struct("<HH")
 _KEPT_PER_CODE: Final = 100
 
 
-class Entry(NamedTuple):
+class Entry:
     """One entry of the central directory, ZIP64 fields resolved.
 
     Attributes:
@@ -70,15 +72,40 @@ class Entry(NamedTuple):
         problem: why the record cannot be read, as far as the directory tells.
     """
 
-    name: str
-    raw_name: bytes
-    flags: int
-    method: int
-    crc: int
-    csize: int
-    usize: int
-    header_offset: int
-    problem: FormatError | None
+    __slots__ = (
+        "crc",
+        "csize",
+        "flags",
+        "header_offset",
+        "method",
+        "name",
+        "problem",
+        "raw_name",
+        "usize",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields of an entry, in their order
+        self,
+        name: str,
+        raw_name: bytes,
+        flags: int,
+        method: int,
+        crc: int,
+        csize: int,
+        usize: int,
+        header_offset: int,
+        problem: FormatError | None,
+    ) -> None:
+        """Hold what the directory says."""
+        self.name: Final = name
+        self.raw_name: Final = raw_name
+        self.flags: Final = flags
+        self.method: Final = method
+        self.crc: Final = crc
+        self.csize = csize
+        self.usize: Final = usize
+        self.header_offset: Final = header_offset
+        self.problem = problem
 
 
 class AnomalyLog:

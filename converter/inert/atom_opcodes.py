@@ -6,14 +6,15 @@ Every operand is read where it stands in the window; `Window.counted` fetches wh
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Final
 
 from converter.errors import LimitError, PickleError
 from converter.inert import literals
 from converter.inert.nodes import ByteArrayNode, ByteString
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Final
 
     from converter.inert.processor import Handler, Processor
 

@@ -6,7 +6,6 @@ Each leaves a node that says what an unpickler would have done.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Final
 
 from converter.errors import PickleError
 from converter.inert.nodes import (
@@ -20,8 +19,10 @@ from converter.inert.nodes import (
     kind_of,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from converter.inert.nodes import Node
     from converter.inert.processor import Handler, Processor

@@ -6,13 +6,13 @@ shown by `Graph.leftover`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.errors import PickleError
 from converter.inert.nodes import CallNode, DictNode, ListNode, SetNode, TupleNode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from converter.inert.nodes import Node
     from converter.inert.processor import Handler, Processor

@@ -10,7 +10,10 @@ All functions take the operand without its newline, and raise ValueError.
 from __future__ import annotations
 
 import re
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 is_plain_int: Final = re.compile(rb"-?(0|[1-9][0-9]*)|00|01").fullmatch
 is_plain_long: Final = re.compile(rb"-?(0|[1-9][0-9]*)L?").fullmatch

@@ -16,7 +16,6 @@ from __future__ import annotations
 import struct
 from itertools import repeat
 from operator import length_hint
-from typing import TYPE_CHECKING, Final
 
 from converter.errors import FormatError, LimitError, PickleError
 from converter.garbage import collector_paused
@@ -26,7 +25,10 @@ from converter.inert.opcodes import BY_BYTE, OPCODES
 from converter.inert.processor import Processor, StopReading
 from converter.limits import DEFAULT_LIMITS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.inert.processor import AfterBuild, Handler
     from converter.limits import Limits

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from functools import lru_cache
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MOVED_PACKAGES: Final = {
     # numpy 2.0 made the package private and left the old one as an alias.

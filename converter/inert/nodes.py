@@ -12,11 +12,13 @@ comparison of nested containers recurses.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final, TypeAlias
+
     from converter.anomaly import Anomaly
     from converter.errors import FormatError
 

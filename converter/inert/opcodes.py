@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from converter.frozen import Frozen
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
 
 class Argument(Enum):
@@ -37,7 +40,7 @@ class Argument(Enum):
     COUNTED_8 = ("counted by 8 bytes", 8)
 
 
-class Opcode(NamedTuple):
+class Opcode(Frozen):
     """One opcode.
 
     Attributes:

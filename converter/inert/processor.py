@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from converter.errors import PickleError
 from converter.inert.nodes import CallNode, Effect, kind_of
 from converter.inert.window import Window
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final, TypeAlias
+
     from converter.byteio.source import ByteSource
     from converter.inert.nodes import Graph, Node
     from converter.limits import Limits

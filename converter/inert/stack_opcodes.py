@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Final
 
 from converter.errors import PickleError
 from converter.inert import literals
@@ -11,8 +10,10 @@ from converter.inert.atom_opcodes import numeral
 from converter.inert.opcodes import HIGHEST_PROTOCOL
 from converter.inert.processor import StopReading
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from converter.inert.processor import Handler, Processor
 

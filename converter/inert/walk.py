@@ -5,8 +5,6 @@ Nothing recurses: a graph is as deep as its stream likes, and may contain itself
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-
 from converter.frozen import Frozen
 from converter.inert.nodes import (
     ATOMS,
@@ -19,22 +17,24 @@ from converter.inert.nodes import (
     TupleNode,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Final, Literal, TypeAlias
 
-EdgeKind: TypeAlias = Literal[
-    "index",  # the index-th item of a list, tuple or set
-    "key",  # the key of the index-th entry of a dict
-    "value",  # the value of the index-th entry of a dict; `Edge.key` is its key
-    "pid",  # the id of a persistent node
-    "func",
-    "args",
-    "kwargs",
-    "state",  # the operand of the index-th BUILD
-    "entry_key",  # as key and value, for the entries set on what a call made
-    "entry_value",
-    "appended",  # the index-th item appended to what a call made
-]
+    EdgeKind: TypeAlias = Literal[
+        "index",  # the index-th item of a list, tuple or set
+        "key",  # the key of the index-th entry of a dict
+        "value",  # the value of the index-th entry of a dict; `Edge.key` is its key
+        "pid",  # the id of a persistent node
+        "func",
+        "args",
+        "kwargs",
+        "state",  # the operand of the index-th BUILD
+        "entry_key",  # as key and value, for the entries set on what a call made
+        "entry_value",
+        "appended",  # the index-th item appended to what a call made
+    ]
 
 
 class Edge(Frozen):

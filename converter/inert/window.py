@@ -12,12 +12,13 @@ again from the offset that the position stands for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.anomaly import Anomaly
 from converter.errors import LimitError, PickleError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.inert.nodes import Graph
     from converter.limits import Limits

@@ -12,11 +12,12 @@ The elements stay where they are: a tensor is a window of the file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.inert.nodes import GlobalNode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.checkpoint.values import Value
     from converter.inert.nodes import CallNode, Graph, Node

@@ -5,8 +5,6 @@ R stands for the root, the first part of the first entry's name. The first kind 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
-
 from converter.containers.zip_archive import read_zip
 from converter.containers.zip_end import find_end_record
 from converter.errors import (
@@ -16,10 +14,12 @@ from converter.errors import (
     UnsupportedError,
     without_frames,
 )
+from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Final, NoReturn
 
     from converter.byteio.source import ByteSource
     from converter.checkpoint.canonical import Opened
@@ -41,7 +41,7 @@ _BOOKKEEPING: Final = frozenset(
 _SHOWN: Final = 3
 
 
-class ZipKind(NamedTuple):
+class ZipKind(Frozen):
     """One kind of archive.
 
     Attributes:

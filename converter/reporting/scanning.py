@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
 
 from converter.progress import SilentProgress
 from converter.risk.scanner import iter_files, scan_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
+    from typing import Final
 
     from converter.progress import Progress
     from converter.reporting.scan_documents import ScanReport

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from converter.frozen import Frozen
 from converter.inert.nodes import ByteString, CallNode, GlobalNode, Node, TupleNode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from converter.risk.name_uses import KnownName
+    from typing import Final
+
+    from converter.risk.known_names import KnownName
 
 # What text can be encoded with in a pickle that Python writes: copyreg and pickle.save_bytes.
 _CODECS: Final = frozenset({"latin1", "latin-1", "utf-8", "utf8", "ascii", "iso-8859-1"})
 _SINGLETONS: Final = frozenset({"Ellipsis", "NotImplemented"})
 
 
-class Fault(NamedTuple):
+class Fault(Frozen):
     """Why arguments are not the ones that are safe.
 
     Attributes:

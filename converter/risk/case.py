@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Final
 
 from converter.inert.nodes import CallNode
 from converter.risk.facts import Origin
 from converter.risk.finding import Finding, Location, Reach, Severity, shortened
-from converter.risk.name_uses import NameJudge, NameUse, Standing
+from converter.risk.known_names import Standing
+from converter.risk.name_uses import NameJudge, NameUse
 from converter.risk.paths import paths_of
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.inert.nodes import Graph, Node
     from converter.limits import Limits
     from converter.risk.facts import InputFacts, PickleFacts

@@ -5,12 +5,13 @@ It follows the bytes only; what an opcode does is `converter.inert.machine`'s to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.inert.opcodes import OPCODES, Argument
 from converter.risk.facts import Census
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
 
 # Memo indexes beyond all those written so far, and this many more, are no pickler's.

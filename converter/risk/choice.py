@@ -9,15 +9,15 @@ hostile file.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
 
 from converter.inert.nodes import GlobalNode
 from converter.risk.facts import Origin
 from converter.risk.survey import FEWEST_SHARED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Literal
+    from typing import Final, Literal
 
     from converter.inert.nodes import CallNode
     from converter.risk.case import Case, PickleCase, Rule

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
 
 from converter.inert.nodes import (
     ATOMS,
@@ -19,7 +18,10 @@ from converter.inert.nodes import (
     kind_of,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.risk.facts import InputFacts, PickleFacts
 
 MAX_LINES: Final = 400

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
 
 from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -73,7 +73,7 @@ class PickleFacts(Frozen):
     known: KnownPickle | None = None
 
 
-class Census(NamedTuple):
+class Census(Frozen):
     """The opcodes of one pickle, counted without executing them.
 
     Attributes:
@@ -93,7 +93,7 @@ class Census(NamedTuple):
     longest_long: int = 0
 
 
-class PlacedAnomaly(NamedTuple):
+class PlacedAnomaly(Frozen):
     """What a parser noticed, and in which container.
 
     Attributes:
@@ -107,7 +107,7 @@ class PlacedAnomaly(NamedTuple):
     kind: str = ""
 
 
-class ArchiveFacts(NamedTuple):
+class ArchiveFacts(Frozen):
     """One container that was opened.
 
     Attributes:
@@ -123,7 +123,7 @@ class ArchiveFacts(NamedTuple):
     names: tuple[str, ...] = ()
 
 
-class CodeText(NamedTuple):
+class CodeText(Frozen):
     """Code that an archive carries, as text or as a library.
 
     Attributes:
@@ -139,7 +139,7 @@ class CodeText(NamedTuple):
     native: bool = False
 
 
-class InputFacts(NamedTuple):
+class InputFacts(Frozen):
     """One input.
 
     Attributes:

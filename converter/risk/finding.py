@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, NamedTuple
 
 from converter.frozen import Frozen
 from converter.risk.verdict import Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MAX_TEXT: Final = 300
 """Characters of a file's own text that a finding repeats."""
@@ -100,7 +103,7 @@ class Finding(Frozen):
             raise TypeError(msg)
 
 
-class Skipped(NamedTuple):
+class Skipped(Frozen):
     """Something that was left out on purpose.
 
     Attributes:
@@ -114,7 +117,7 @@ class Skipped(NamedTuple):
     location: Location
 
 
-class CouldNotTell(NamedTuple):
+class CouldNotTell(Frozen):
     """Something that may matter and could not be read.
 
     Attributes:

@@ -8,10 +8,10 @@ between the same things. A pickle with anything odd about it is not kept at all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from typing import Final
 
     from converter.byteio.source import ByteSource
     from converter.inert.nodes import Graph

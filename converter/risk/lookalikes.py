@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 from converter.risk.known_names import iter_safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _MAX_EDITS: Final = 2
 _SHORTEST: Final = 5

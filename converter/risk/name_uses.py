@@ -11,12 +11,8 @@ Rules, in order:
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from functools import lru_cache
-from typing import Final, NamedTuple
 
 from converter.frozen import Frozen
 from converter.inert.names import canonical_name
@@ -31,57 +27,22 @@ from converter.inert.nodes import (
 from converter.risk.argument_checks import Fault, fault_of
 from converter.risk.facts import Context, PickleFacts
 from converter.risk.finding import Reach
-from converter.risk.known_names import SafeName, danger_of, safe_name
-from converter.risk.lookalikes import lookalike_of
+from converter.risk.known_names import KnownName, SafeName, Standing, safe_name
 from converter.risk.survey import DataName, Survey
 
-_DUNDER: Final = re.compile(r"__\w+__")
-# What a dotted name passes through when it leaves the module it starts in.
-_MODULES: Final = frozenset({*sys.stdlib_module_names, "torch", "numpy", "pandas", "transformers"})
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 _SCRIPTED: Final = "__torch__"
 _GETATTR: Final = ("builtins", "getattr")
 _SCRIPT_USES: Final = frozenset({"value", "call", "object", "state"})
-_MAX_DOTS: Final = 32
 _KEPT_NAMES: Final = 4_096
 _LONGEST_KEPT_NAME: Final = 400
 # Uses in which what is handed over will be called.
 _CALLED: Final = frozenset({"rebuild", "factory", "bit_generator"})
 # Uses in which a text may stand for one of a fixed table of names.
 _NAMED_BY_TEXT: Final = frozenset({"bit_generator"})
-
-
-class Standing(StrEnum):
-    """What is to be thought of one use of a name."""
-
-    SAFE = "safe"
-    MISUSED = "misused"
-    UNKNOWN = "unknown"
-    DANGEROUS = "dangerous"
-
-
-class KnownName(NamedTuple):
-    """What is known of a name, whatever it is used for.
-
-    Attributes:
-        module: as the stream spells it.
-        name: as the stream spells it.
-        standing: safe, unknown, misused (built to deceive) or dangerous.
-        rule: the rule that has to say so; empty for a safe one.
-        reason: why, as part of a sentence.
-        row: its row of the known-safe list.
-    """
-
-    module: str
-    name: str
-    standing: Standing
-    rule: str = ""
-    reason: str = ""
-    row: SafeName | None = None
-
-    @property
-    def text(self) -> str:
-        """Return the name as one text."""
-        return f"{self.module}.{self.name}"
 
 
 class NameUse(Frozen):
@@ -321,18 +282,10 @@ def _look_up(module: str, name: str, protocol: int | None, *, scripted: bool) ->
         row = _scripted(module, name)
     if row is not None:
         return KnownName(module, name, Standing.SAFE, row=row)
-    danger = danger_of(*canonical) or danger_of(module, name)
-    if danger is not None:
-        reason = f"{danger.family} ({danger.source})"
-        return KnownName(module, name, Standing.DANGEROUS, "unsafe-global", reason)
-    dotted = _dotted(module, name, canonical)
-    if dotted is not None:
-        return dotted
-    near = lookalike_of(*canonical)
-    if near is not None:
-        reason = f"spelled almost like {near}"
-        return KnownName(module, name, Standing.MISUSED, "lookalike-name", reason)
-    return KnownName(module, name, Standing.UNKNOWN, "unknown-global", "code that is on no list")
+    # Ordinary checkpoints have no such name, and what tells them apart is not quick to import.
+    from converter.risk.foreign_names import judge_foreign
+
+    return judge_foreign(module, name, canonical)
 
 
 # The tables never change, and checkpoints use the same few names: each is looked up once a process.
@@ -365,35 +318,3 @@ def _scripted(module: str, name: str) -> SafeName | None:
         return None
     source = "torch 2.13.0, torch/csrc/jit/serialization/unpickler.cpp: readGlobal"
     return SafeName(module, name, _SCRIPT_USES, (), None, source, "2026-11-22")
-
-
-def _dotted(module: str, name: str, canonical: tuple[str, str]) -> KnownName | None:
-    """Return what a name with dots or a dunder name reaches, if that is no plain class."""
-    parts = name.split(".")
-    if any(_DUNDER.fullmatch(part) for part in parts):
-        rule = "dotted-name" if len(parts) > 1 else "unsafe-global"
-        reason = "it reaches into the machinery of classes and modules"
-        return KnownName(module, name, Standing.DANGEROUS, rule, reason)
-    if len(parts) == 1:
-        return None
-    if len(parts) > _MAX_DOTS:
-        return KnownName(module, name, Standing.MISUSED, "dotted-name", f"{len(parts)} steps")
-    for owner, attribute in _steps(canonical[0], parts):
-        danger = danger_of(owner, attribute)
-        if danger is not None:
-            reason = f"it leads through {owner}.{attribute}: {danger.family} ({danger.source})"
-            return KnownName(module, name, Standing.DANGEROUS, "dotted-name", reason)
-    through = [part for part in parts if part in _MODULES]
-    if through:
-        reason = f"it leads out of {module} through the module {through[0]}"
-        return KnownName(module, name, Standing.MISUSED, "dotted-name", reason)
-    return None
-
-
-def _steps(module: str, parts: list[str]) -> Iterator[tuple[str, str]]:
-    """Iterate over the (module, name) pairs that a name with dots may pass."""
-    yield module, parts[0]
-    for stop in range(1, len(parts)):
-        yield ".".join([module, *parts[:stop]]), parts[stop]
-        for start in range(stop):
-            yield ".".join(parts[start:stop]), parts[stop]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.frozen import Frozen
 from converter.risk.verdict import Verdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
 ALWAYS_CONVERTED: Final = frozenset({Verdict.SAFE, Verdict.UNKNOWN, Verdict.UNREADABLE})
 """Verdicts that stand in the way of no conversion: what cannot be read whole fails by itself."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from converter.frozen import Frozen
 from converter.risk.finding import CouldNotTell, Finding, Skipped
 from converter.risk.verdict import Verdict, worst
 
 
-class FileReport(NamedTuple):
+class FileReport(Frozen):
     """What is to be thought of one input.
 
     Attributes:
@@ -40,7 +39,7 @@ class FileReport(NamedTuple):
     explanation: tuple[str, ...] = ()
 
 
-class Scan(NamedTuple):
+class Scan(Frozen):
     """What is to be thought of several inputs.
 
     Attributes:

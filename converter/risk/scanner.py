@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
 
 from converter.byteio.local import FileSource
 from converter.byteio.source import MemorySource
@@ -22,8 +21,10 @@ from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS, ScanLimits
 from converter.risk.verdict import Verdict, worst
 from converter.risk.weights_only import refused_names, would_load
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
+    from typing import Final
 
     from converter.byteio.source import ByteSource
     from converter.risk.facts import InputFacts

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 # A name looked up by a pickle of protocol 0: GLOBAL behind empty containers, or INST.
 _NAMED: Final = (

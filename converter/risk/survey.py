@@ -6,7 +6,6 @@ Everything is visited that an unpickler would have made, used in the end or not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
 
 from converter.frozen import Frozen
 from converter.inert.call_opcodes import NO_TEXT
@@ -26,6 +25,10 @@ from converter.inert.nodes import (
     TupleNode,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
 _TEXTS: Final = frozenset({str, bytes, ByteString})
 _CONTAINERS: Final = frozenset({ListNode, TupleNode, DictNode, SetNode})
 # Shorter ones hold no pickle that names anything: "c", two names, newlines and STOP.
@@ -34,8 +37,8 @@ SHORTEST_BLOB: Final = 6
 FEWEST_SHARED: Final = 20
 
 
-class DataName(NamedTuple):
-    """A name that stands as data; a tuple, for there is one in the id of every tensor.
+class DataName:
+    """A name that stands as data; quick to make, for there is one in the id of every tensor.
 
     Attributes:
         node: the name.
@@ -43,9 +46,13 @@ class DataName(NamedTuple):
         place: its index among the holder's children.
     """
 
-    node: GlobalNode | ExtensionNode
-    holder: Node
-    place: int
+    __slots__ = ("holder", "node", "place")
+
+    def __init__(self, node: GlobalNode | ExtensionNode, holder: Node, place: int) -> None:
+        """Hold the three."""
+        self.node: Final = node
+        self.holder: Final = holder
+        self.place: Final = place
 
 
 class Blob(Frozen):

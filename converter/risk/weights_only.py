@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from converter.inert.names import canonical_name
 from converter.inert.nodes import CallNode, GlobalNode, PersistentNode, TupleNode
 from converter.inert.opcodes import OPCODES
 from converter.risk.facts import Origin
 from converter.risk.known_names import safe_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from converter.risk.facts import InputFacts, PickleFacts
 

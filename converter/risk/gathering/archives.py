@@ -6,14 +6,13 @@ sense as a pickle, a few hundred bytes where it makes none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
-
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
 from converter.containers.detection import Claim, detect
 from converter.containers.zip_archive import check_crc, read_zip
 from converter.containers.zip_structures import END
 from converter.errors import ContainerError, DepickleError, LimitError
+from converter.frozen import Frozen
 from converter.readers.zip_kinds import kind_of_zip
 from converter.risk.facts import ArchiveFacts, CodeText, Context, Origin
 from converter.risk.finding import Skipped
@@ -31,8 +30,10 @@ from converter.risk.gathering.streams import (
     take_suspected,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from converter.byteio.source import ByteSource
     from converter.containers.records import Archive, Record
@@ -57,7 +58,7 @@ _MAX_PARTS: Final = 10_000
 _MAX_ARCHIVE_NAMES: Final = 1_000
 
 
-class Listed(NamedTuple):
+class Listed(Frozen):
     """An archive and what is known of it.
 
     Attributes:

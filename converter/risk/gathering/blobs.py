@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
 
 from converter.byteio.source import MemorySource
 from converter.containers.detection import detect
@@ -18,7 +17,10 @@ from converter.risk.known_names import safe_name
 from converter.risk.strings import SHORTEST_BASE64, is_blob
 from converter.risk.survey import Blob, iter_strings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.inert.nodes import Node
     from converter.risk.facts import PickleFacts

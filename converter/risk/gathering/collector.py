@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from converter.errors import DepickleError, FormatError, LimitError
+from converter.frozen import Frozen
 from converter.inert.machine import read_graph
 from converter.risk.census import census_of
 from converter.risk.facts import (
@@ -23,7 +23,10 @@ from converter.risk.known_pickles import KnownPickle, find_known, keep_known, sm
 from converter.risk.strings import is_blob
 from converter.risk.survey import survey_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from converter.anomaly import Anomaly
     from converter.byteio.source import ByteSource
     from converter.containers.detection import Claim
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 _NO_STORAGES: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-class Place(NamedTuple):
+class Place(Frozen):
     """Where we are; a tuple, since there is one for each record of archives with 100,000.
 
     Attributes:

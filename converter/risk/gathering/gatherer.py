@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
 from converter.byteio.source import MemorySource
@@ -19,8 +18,10 @@ from converter.risk.gathering.streams import take_legacy, take_npy, take_pickle,
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS, ScanLimits
 from converter.risk.survey import byte_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from converter.byteio.source import ByteSource
     from converter.risk.facts import InputFacts

@@ -6,9 +6,11 @@ which is seen here thirty times sooner than by setting up the machine that execu
 
 from __future__ import annotations
 
-from typing import Final
-
 from converter.inert.opcodes import OPCODES, Argument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 # Opcodes that need nothing on the stack: with any other, a stream ends before it has begun.
 STARTERS: Final = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING, Final
 
 from converter.anomaly import Anomaly
 from converter.errors import ContainerError, LimitError
@@ -16,7 +15,10 @@ from converter.risk.gathering.glance import STARTERS
 from converter.risk.known_names import danger_of, safe_name
 from converter.risk.survey import byte_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from converter.byteio.source import ByteSource
     from converter.inert.nodes import Graph
     from converter.risk.gathering.collector import Collector, Place

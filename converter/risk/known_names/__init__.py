@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from converter.risk.known_names.tables import Danger, SafeName, danger_of, iter_safe, safe_name
+from converter.risk.known_names.tables import (
+    Danger,
+    KnownName,
+    SafeName,
+    Standing,
+    danger_of,
+    iter_safe,
+    rows_of,
+    safe_name,
+)
 
-__all__ = ["Danger", "SafeName", "danger_of", "iter_safe", "safe_name"]
+__all__ = [
+    "Danger",
+    "KnownName",
+    "SafeName",
+    "Standing",
+    "danger_of",
+    "iter_safe",
+    "rows_of",
+    "safe_name",
+]

@@ -1,7 +1,9 @@
 """Reads the tables: which uses of which names are safe, and why others are dangerous.
 
-``safe.json`` and ``safe_modules.json`` decide; ``dangerous.json`` only explains. A row names its
-module as today's Python, torch and numpy do: ask with `converter.inert.names.canonical_name`.
+``safe.txt`` and ``safe_modules.txt`` decide; ``dangerous.txt`` only explains. A row is a block of
+lines, ``field: value``, of which one that begins with a blank goes on; it names its module as
+today's Python, torch and numpy do: ask with `converter.inert.names.canonical_name`. Of a module
+only the rows that are asked for are read: that is quicker than any parser of a whole table.
 
 Uses:
 
@@ -23,21 +25,24 @@ Uses:
 
 from __future__ import annotations
 
-import json
-import pkgutil
+import os
+from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from converter.frozen import Frozen
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Final
 
-_SAFE_FILES: Final = ("safe.json", "safe_modules.json")
-_DANGEROUS_FILE: Final = "dangerous.json"
+_SAFE_FILES: Final = ("safe.txt", "safe_modules.txt")
+_DANGEROUS_FILE: Final = "dangerous.txt"
 _EVERY_NAME: Final = "*"
 
 
-class SafeName(NamedTuple):
+class SafeName(Frozen):
     """One name of the known-safe list.
 
     Attributes:
@@ -61,7 +66,7 @@ class SafeName(NamedTuple):
     weights_only: bool = False
 
 
-class Danger(NamedTuple):
+class Danger(Frozen):
     """Why a name is known to be dangerous.
 
     Attributes:
@@ -73,14 +78,49 @@ class Danger(NamedTuple):
     source: str
 
 
+class Standing(StrEnum):
+    """What is to be thought of one use of a name."""
+
+    SAFE = "safe"
+    MISUSED = "misused"
+    UNKNOWN = "unknown"
+    DANGEROUS = "dangerous"
+
+
+class KnownName(Frozen):
+    """What is known of a name, whatever it is used for.
+
+    Attributes:
+        module: as the stream spells it.
+        name: as the stream spells it.
+        standing: safe, unknown, misused (built to deceive) or dangerous.
+        rule: the rule that has to say so; empty for a safe one.
+        reason: why, as part of a sentence.
+        row: its row of the known-safe list.
+    """
+
+    module: str
+    name: str
+    standing: Standing
+    rule: str = ""
+    reason: str = ""
+    row: SafeName | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the name as one text."""
+        return f"{self.module}.{self.name}"
+
+
 def safe_name(module: str, name: str) -> SafeName | None:
     """Return what is known to be safe about a name, by its canonical spelling."""
-    return _safe_names().get((module, name))
+    return _safe_names(module).get(name)
 
 
 def iter_safe() -> Iterator[SafeName]:
     """Iterate over the known-safe list."""
-    return iter(_safe_names().values())
+    for module in _safe_rows():
+        yield from _safe_names(module).values()
 
 
 def danger_of(module: str, name: str) -> Danger | None:
@@ -94,31 +134,56 @@ def danger_of(module: str, name: str) -> Danger | None:
     return found
 
 
-def _rows(file: str) -> list[dict[str, Any]]:
-    # importlib.resources would bring tempfile, zipfile and all that they need.
-    text = pkgutil.get_data(__package__, file)
-    if text is None:
-        raise FileNotFoundError(file)
-    rows: list[dict[str, Any]] = json.loads(text)["rows"]
+def rows_of(file: str) -> Iterator[dict[str, str]]:
+    """Iterate over the rows of a table: field → value."""
+    for rows in _rows_by_module(file).values():
+        yield from map(_fields, rows)
+
+
+def _rows_by_module(file: str) -> dict[str, list[str]]:
+    """Return module → the texts of its rows, as they stand behind the first block of a table."""
+    # importlib.resources and pathlib take longer to import than a small file takes to scan.
+    path = os.path.join(os.path.dirname(__file__), file)  # noqa: PTH118, PTH120 - as above
+    with open(path, encoding="ascii") as table:  # noqa: PTH123 - as above
+        text = table.read()
+    rows: dict[str, list[str]] = {}
+    for row in text.rstrip("\n").split("\n\n")[1:]:
+        module = row[len("module: ") : row.index("\n")]
+        rows.setdefault(module, []).append(row)
     return rows
 
 
+def _fields(row: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in row.replace("\n ", " ").split("\n"))
+
+
 @cache
-def _safe_names() -> Mapping[tuple[str, str], SafeName]:
+def _safe_rows() -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for file in _SAFE_FILES:
+        for module, rows in _rows_by_module(file).items():
+            found.setdefault(module, []).extend(rows)
+    return MappingProxyType(found)
+
+
+@cache
+def _safe_names(module: str) -> Mapping[str, SafeName]:
+    """Return name → row of one module."""
     names = {}
-    for row in (row for file in _SAFE_FILES for row in _rows(file)):
-        slots = tuple((int(index), use) for index, use in row.get("slots", {}).items())
-        for name in row["names"]:
-            names[row["module"], name] = SafeName(
-                row["module"],
-                name,
-                frozenset(row["uses"]),
-                slots,
-                row.get("check"),
-                row["source"],
-                row["date"],
-                row.get("weights_only", False),
-            )
+    for row in map(_fields, _safe_rows().get(module, ())):
+        slots = (slot.split() for slot in row.get("slots", "").split(",") if slot)
+        told = SafeName(
+            module=module,
+            name="",
+            uses=frozenset(row["uses"].split()),
+            slots=tuple((int(index), use) for index, use in slots),
+            check=row.get("check"),
+            source=row["source"],
+            date=row["date"],
+            weights_only=row.get("weights_only") == "yes",
+        )
+        for name in row["names"].split():
+            names[name] = told._replace(name=name)
     return MappingProxyType(names)
 
 
@@ -126,10 +191,10 @@ def _safe_names() -> Mapping[tuple[str, str], SafeName]:
 def _dangers() -> tuple[Mapping[tuple[str, str], Danger], Mapping[str, Danger]]:
     exact: dict[tuple[str, str], Danger] = {}
     below: dict[str, Danger] = {}
-    for row in _rows(_DANGEROUS_FILE):
+    for row in rows_of(_DANGEROUS_FILE):
         danger = Danger(row["family"], row["source"])
-        for name in row["names"]:  # the text "*" is its own only item
+        for name in row["names"].split():
             exact.setdefault((row["module"], name), danger)
-        if row.get("below"):
+        if row.get("below") == "yes":
             below[row["module"]] = danger
     return MappingProxyType(exact), MappingProxyType(below)

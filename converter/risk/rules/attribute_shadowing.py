@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
 from itertools import islice
-from typing import TYPE_CHECKING, Final
 
 from converter.inert.names import canonical_name
 from converter.inert.nodes import GlobalNode
 from converter.risk.build_states import iter_state_keys
 from converter.risk.finding import Finding, Reach, Severity
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from converter.risk.case import Case, PickleCase
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
 
 from converter.inert.nodes import ATOMS, ByteString, CallNode, GlobalNode, PersistentNode, TupleNode
 from converter.risk.case import SEVERITY_OF
@@ -11,8 +10,10 @@ from converter.risk.facts import Context, Origin
 from converter.risk.finding import Finding, Reach, Severity
 from converter.risk.name_uses import NameJudge
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from converter.inert.nodes import Node
     from converter.risk.case import Case, PickleCase

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
 
 from converter.inert.names import canonical_name
 from converter.inert.nodes import GlobalNode, TupleNode
@@ -11,8 +10,10 @@ from converter.risk.build_states import is_computed, iter_state_keys
 from converter.risk.finding import Finding, Reach, Severity
 from converter.risk.known_names import safe_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from converter.inert.nodes import CallNode, Node
     from converter.risk.case import Case, PickleCase

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TYPE_CHECKING, Final
 
 from converter.dtypes import BY_NAME, BY_STORAGE_CLASS
 from converter.inert.names import canonical_name
@@ -12,8 +11,10 @@ from converter.inert.nodes import ByteString, CallNode, GlobalNode, PersistentNo
 from converter.risk.finding import Finding, Reach, Severity
 from converter.risk.known_names import safe_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
     from converter.inert.nodes import Node
     from converter.risk.case import Case, PickleCase

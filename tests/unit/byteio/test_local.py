@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from converter.byteio.local import FileSource
+from converter.byteio.local import FileSource, Fingerprint
 from converter.errors import SourceError, SourceNotFoundError
 
 CONTENT = bytes(range(256)) * 64
@@ -126,7 +126,9 @@ def test_change_is_seen(path: Path) -> None:
         source.check_unchanged()
         status = path.stat()
         fingerprint = source.fingerprint()
-        assert fingerprint == (status.st_dev, status.st_ino, len(CONTENT), status.st_mtime_ns)
+        assert fingerprint == Fingerprint(
+            status.st_dev, status.st_ino, len(CONTENT), status.st_mtime_ns
+        )
         os.utime(path, ns=(0, 0))
         with pytest.raises(SourceError, match="changed while"):
             source.check_unchanged()

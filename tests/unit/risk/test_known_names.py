@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import json
+import re
 from importlib import resources
 
 import pytest
 
 from converter.inert.names import canonical_name
 from converter.risk.argument_checks import _CHECKS
-from converter.risk.known_names import danger_of, iter_safe, safe_name
+from converter.risk.known_names import danger_of, iter_safe, rows_of, safe_name
 
 USES = {
     *("value", "call", "state", "items", "append", "object", "storage", "rebuild"),
@@ -20,13 +20,51 @@ USES = {
 ELSEWHERE = ("torch.nn.backends", "torch.jit._pickle", "ml_dtypes", "joblib", "sklearn", "numpy")
 
 
-@pytest.mark.parametrize("file", ["safe.json", "safe_modules.json", "dangerous.json"])
-def test_every_row_has_source_and_date(file: str) -> None:
-    text = resources.files("converter.risk.known_names").joinpath(file).read_text("utf-8")
-    for row in json.loads(text)["rows"]:
-        assert row["source"]
+SAFE_FIELDS = ["module", "names", "uses", "check", "slots", "weights_only", "source", "date"]
+DANGEROUS_FIELDS = ["module", "names", "below", "family", "source", "date"]
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "optional", "count"),
+    [
+        ("safe.txt", SAFE_FIELDS, {"slots", "check", "weights_only"}, 84),
+        ("safe_modules.txt", SAFE_FIELDS, {"slots", "check", "weights_only"}, 99),
+        ("dangerous.txt", DANGEROUS_FIELDS, {"below"}, 261),
+    ],
+)
+def test_every_row_has_source_and_date(
+    file: str, fields: list[str], optional: set[str], count: int
+) -> None:
+    rows = list(rows_of(file))
+    assert len(rows) >= count
+    for row in rows:
+        assert set(fields) - optional <= row.keys() <= set(fields)
+        assert all(value and value == value.strip() for value in row.values())
         assert row["date"] >= "2026"
-        assert row["names"]
+        assert row.get("below", "yes") == row.get("weights_only", "yes") == "yes"
+
+
+@pytest.mark.parametrize("file", ["safe.txt", "safe_modules.txt", "dangerous.txt"])
+def test_every_line_of_a_table_is_read(file: str) -> None:
+    """A slip of the hand loses no row: what is read is what stands there."""
+    text = resources.files("converter.risk.known_names").joinpath(file).read_text("ascii")
+    assert text.count("\nmodule: ") == len(list(rows_of(file)))
+    names = re.findall(r"^names: (.*(?:\n .*)*)", text, re.MULTILINE)
+    read = " ".join(row["names"] for row in rows_of(file))
+    assert sorted(" ".join(names).split()) == sorted(read.split())
+
+
+def test_a_row_is_found_with_all_it_says() -> None:
+    row = safe_name("torch._tensor", "_rebuild_from_type_v2")
+    assert row is not None
+    assert (row.module, row.name) == ("torch._tensor", "_rebuild_from_type_v2")
+    assert row.uses == {"call"}
+    assert row.slots == ((0, "rebuild"), (1, "tensor_class"))
+    assert row.weights_only
+    assert row.check is None
+    checked = safe_name("_codecs", "encode")
+    assert checked is not None
+    assert checked.check == "codec"
 
 
 def test_uses_and_checks_exist() -> None:

@@ -19,6 +19,7 @@ from converter.checkpoint.document_types import (
     TensorRecord,
     contiguous_stride,
 )
+from converter.checkpoint.tensor import TENSOR_CLASS
 from converter.checkpoint.tree_encoding import TreeEncoder
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ class DocumentEncoder:
         tensor = self._as_it_was(tensor)
         row_major = tensor.stride == _contiguous_stride(tensor.shape)
         plain = tensor.attributes is None
+        if output is not None and plain and row_major and _is_ordinary(tensor, output):
+            storage = self._tree.storage_id(tensor.storage)
+            return TensorRecord(output.name, tensor.dtype.name, list(tensor.shape), storage)
         return TensorRecord(
             name=None if output is None else output.name,
             dtype=tensor.dtype.name,
@@ -135,23 +139,25 @@ class DocumentEncoder:
         views = [(self._as_it_was(tensor), tensor) for tensor in self._tree.tensors]
         users = Counter(view.storage for view, _ in views)
         users.update(self._tree.bare)
-        for view, tensor in views:
-            shared = users[view.storage] > 1
-            if shared and tensor in self._outputs and _holds_whole_storage(view):
-                whole.setdefault(view.storage, self._outputs[tensor])
+        if len(users) < len(views) or self._tree.bare:
+            for view, tensor in views:
+                shared = users[view.storage] > 1
+                if shared and tensor in self._outputs and _holds_whole_storage(view):
+                    whole.setdefault(view.storage, self._outputs[tensor])
+        text = self._tree.text
         records = []
         for storage in self._tree.storages:
             output = whole.get(storage)
             records.append(
                 StorageRecord(
-                    key=self._tree.text(storage.key),
-                    nbytes=storage.nbytes,
-                    dtype=None if storage.dtype is None else storage.dtype.name,
-                    location=self._tree.text(storage.location),
-                    big_endian=storage.big_endian,
-                    name=None if output is None else output.name,
-                    file=None if output is None else output.file,
-                    data=self._kept_bytes(storage) if storage in self._kept else None,
+                    text(storage.key),
+                    storage.nbytes,
+                    None if storage.dtype is None else storage.dtype.name,
+                    text(storage.location),
+                    storage.big_endian,
+                    None if output is None else output.name,
+                    None if output is None else output.file,
+                    self._kept_bytes(storage) if storage in self._kept else None,
                 )
             )
         return records
@@ -163,6 +169,16 @@ class DocumentEncoder:
 def base_name(name: str) -> str:
     """Return the last part of a path or URL, in the spelling of any system."""
     return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _is_ordinary(tensor: TensorRef, output: OutputTensor) -> bool:
+    """Return whether nothing is to be said of a tensor but its name, type, shape and storage."""
+    return (
+        tensor.class_name == TENSOR_CLASS
+        and not (tensor.offset or tensor.conj or tensor.neg or tensor.requires_grad)
+        and output.file is None
+        and output.encoding is None
+    )
 
 
 def _holds_whole_storage(tensor: TensorRef) -> bool:

@@ -68,10 +68,10 @@ class TreeEncoder:
         self.storages: Final[list[Storage]] = []
         self.bare: Final[set[Storage]] = set()
         self._shared, self._repeated = find_shared(roots)
-        self._node_ids: Final[dict[int, int]] = {}
+        self._node_ids: Final[dict[Value, int]] = {}
         self._atom_ids: Final[dict[AtomKey, int]] = {}
-        self._tensor_ids: Final[dict[int, int]] = {}
-        self._storage_ids: Final[dict[int, int]] = {}
+        self._tensor_ids: Final[dict[TensorRef, int]] = {}
+        self._storage_ids: Final[dict[Storage, int]] = {}
         self._unfilled: Final[deque[tuple[Value, forms.ValueForm, int]]] = deque()
 
     def encode(self, value: Value) -> forms.ValueForm:
@@ -93,7 +93,7 @@ class TreeEncoder:
 
     def tensor_id(self, tensor: TensorRef) -> int:
         """Return the index of a tensor, a new one the first time."""
-        known = self._tensor_ids.get(id(tensor))
+        known = self._tensor_ids.get(tensor)
         return _number(tensor, self._tensor_ids, self.tensors) if known is None else known
 
     def storage_id(self, storage: Storage) -> int:
@@ -111,17 +111,17 @@ class TreeEncoder:
         if isinstance(value, Storage):
             self.bare.add(value)
             return forms.StorageForm(self.storage_id(value))
-        known = self._node_ids.get(id(value))
+        known = self._node_ids.get(value)
         if known is not None:
             return forms.RefForm(known)
         shell = self._shell(value)
-        if depth < MAX_INLINE_DEPTH and id(value) not in self._shared:
+        if depth < MAX_INLINE_DEPTH and value not in self._shared:
             self._unfilled.append((value, shell, depth + 1))
             return shell
-        self._node_ids[id(value)] = len(self.nodes)
+        number = self._node_ids[value] = len(self.nodes)
         self.nodes.append(shell)
         self._unfilled.append((value, shell, 1))
-        return forms.RefForm(self._node_ids[id(value)])
+        return forms.RefForm(number)
 
     def _atom(self, value: Value) -> forms.ValueForm:
         key = long_atom_key(value)
@@ -156,8 +156,11 @@ class TreeEncoder:
     def _pairs(
         self, entries: Iterable[tuple[Value, Value]], depth: int
     ) -> list[list[forms.ValueForm]]:
-        place = self._place
-        return [[place(key, depth), place(value, depth)] for key, value in entries]
+        place, text = self._place, self.text
+        return [
+            [text(key) if type(key) is str else place(key, depth), place(value, depth)]
+            for key, value in entries
+        ]
 
     # Shells: what of a value is known without looking at its children.
 
@@ -268,8 +271,8 @@ def _long_atom(value: Atom) -> forms.ValueForm:
     return encode_bytes(value) if isinstance(value, bytes) else encode_int(value)
 
 
-def _number(thing: _Thing, ids: dict[int, int], things: list[_Thing]) -> int:
-    index = ids.setdefault(id(thing), len(things))
+def _number(thing: _Thing, ids: dict[_Thing, int], things: list[_Thing]) -> int:
+    index = ids.setdefault(thing, len(things))
     if index == len(things):
         things.append(thing)
     return index

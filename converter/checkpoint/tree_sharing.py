@@ -31,13 +31,15 @@ AtomKey: TypeAlias = tuple[type, Atom]
 """Type and content of a plain value: b"1" of a Python 2 string is another than b"1" of bytes."""
 
 
-def find_shared(roots: Iterable[Value]) -> tuple[set[int], set[AtomKey]]:
-    """Return the ids of the values that are referred to twice, and the long atoms that repeat.
+def find_shared(roots: Iterable[Value]) -> tuple[set[Value], set[AtomKey]]:
+    """Return the values that are referred to twice, and the long atoms that repeat.
 
-    Identity is what Python says of the objects; atoms have none, and repeat by type and content.
+    Identity is what Python says of the objects, which have no other equality; atoms have none, and
+    repeat by type and content. Tensors with nothing long about them are not told: they have
+    numbers, and are referred to by those anyway.
     """
-    seen: set[int] = set()
-    shared: set[int] = set()
+    seen: set[Value] = set()
+    shared: set[Value] = set()
     atoms: set[AtomKey] = set()
     repeated: set[AtomKey] = set()
     stack = list(roots)
@@ -45,17 +47,18 @@ def find_shared(roots: Iterable[Value]) -> tuple[set[int], set[AtomKey]]:
         value = stack.pop()
         kind = type(value)
         if kind is str and len(value) < MIN_SHARED_LENGTH:  # type: ignore[arg-type]
-            continue  # most of what there is
+            continue
+        if kind is TensorRef and _is_brief(value):  # type: ignore[arg-type]
+            continue  # these two are most of what there is
         if kind in ATOMS:
             atom = long_atom_key(value)
             if atom is not None:
                 (repeated if atom in atoms else atoms).add(atom)
-        elif id(value) in seen:
-            shared.add(id(value))
+        elif value in seen:
+            shared.add(value)
         else:
-            seen.add(id(value))
-            if not (kind is Storage and _has_short_texts(value)):  # type: ignore[arg-type]
-                stack += contents(value)
+            seen.add(value)
+            stack += contents(value)
     return shared, repeated
 
 
@@ -64,27 +67,34 @@ def find_tensors(roots: Iterable[Value]) -> list[TensorRef | Storage]:
 
     Those inside the attributes of tensors are among them.
     """
-    found: dict[int, TensorRef | Storage] = {}
-    seen: set[int] = set()
+    found: dict[TensorRef | Storage, None] = {}
+    seen: set[Value] = set()
     stack = list(roots)
     stack.reverse()
     while stack:
         value = stack.pop()
-        if type(value) in ATOMS or id(value) in seen:
+        if type(value) in ATOMS:
             continue
-        seen.add(id(value))
-        if isinstance(value, TensorRef):
-            found[id(value)] = value
-            stack.append(value.attributes)
-        elif isinstance(value, Storage):
-            found[id(value)] = value
-        else:
+        if isinstance(value, (TensorRef, Storage)):
+            if value not in found:
+                found[value] = None
+                if isinstance(value, TensorRef) and value.attributes is not None:
+                    stack.append(value.attributes)
+        elif value not in seen:
+            seen.add(value)
             stack += reversed(contents(value))
-    return list(found.values())
+    return list(found)
 
 
-def _has_short_texts(storage: Storage) -> bool:
-    return len(storage.key) < MIN_SHARED_LENGTH and len(storage.location) < MIN_SHARED_LENGTH
+def _is_brief(tensor: TensorRef) -> bool:
+    """Return whether nothing that a tensor holds could be shared or long."""
+    storage = tensor.storage
+    return (
+        tensor.attributes is None
+        and len(tensor.class_name) < MIN_SHARED_LENGTH
+        and len(storage.key) < MIN_SHARED_LENGTH
+        and len(storage.location) < MIN_SHARED_LENGTH
+    )
 
 
 def long_atom_key(value: Value) -> AtomKey | None:

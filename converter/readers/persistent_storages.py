@@ -94,7 +94,7 @@ class PersistentStorages(ABC):
         claim = self._usual_claim(node.pid)
         if claim is not None:
             return self.storage(claim, node.offset, rebuilder)
-        items = pid_items(node, rebuilder)
+        items = pid_items(node)
         tag = as_text(items[0]) if isinstance(items[0], (str, ByteString)) else None
         if tag == "module" and len(items) == 4:
             return module_class(items[1:], rebuilder)
@@ -142,7 +142,7 @@ class PersistentStorages(ABC):
         return found
 
 
-def pid_items(node: PersistentNode, rebuilder: Rebuilder) -> list[Node]:
+def pid_items(node: PersistentNode) -> list[Node]:
     """Return the items of the tuple that a persistent id is, or that its text shows.
 
     Raises:
@@ -156,7 +156,6 @@ def pid_items(node: PersistentNode, rebuilder: Rebuilder) -> list[Node]:
         raise NotThisShapeError
     module, name, key, location, numel, view = match.groups()
     storage_class = GlobalNode(node.offset, module, name)
-    rebuilder.keep(storage_class)
     items: list[Node] = ["storage", storage_class, key, location, int(numel)]
     return [*items, None] if view else items
 
@@ -175,7 +174,7 @@ def claimed_storages(graph: Graph, limits: Limits) -> dict[str, StorageClaim]:
     claims: dict[str, StorageClaim] = {}
     for node in graph.persistent:
         try:
-            items = pid_items(node, names_only)
+            items = pid_items(node)
             if len(items) in (5, 6) and items[0] in ("storage", b"storage"):
                 claim = claim_of(items, names_only)
                 claims.setdefault(claim.key, claim)

@@ -47,6 +47,7 @@ class ZipStorages(PersistentStorages):
         super().__init__()
         self._archive: Final = archive
         self._root: Final = root
+        self._prefixes: Final = tuple(f"{root}/{folder}/" for folder in _STORAGE_FOLDERS)
         self._big_endian: Final = big_endian
 
     def find(self, claim: StorageClaim, rebuilder: Rebuilder) -> Storage:
@@ -82,8 +83,8 @@ class ZipStorages(PersistentStorages):
         return Storage(claim.key, data, nbytes, claim.dtype, claim.location, self._big_endian)
 
     def _record(self, key: str) -> Record | None:
-        for folder in _STORAGE_FOLDERS:
-            record = self._archive.find_folded(f"{self._root}/{folder}/{key}")
+        for prefix in self._prefixes:
+            record = self._archive.find_folded(prefix + key)
             if record is not None:
                 return record
         return None

@@ -83,8 +83,9 @@ def document_text(checkpoint: Checkpoint, plan: OutputPlan, limits: Limits) -> s
             encoding = None
             if entry.encoding is not None:
                 encoding = Encoding("bitcast", entry.dtype, list(entry.shape))
-            by_name[entry.name] = OutputTensor(entry.name, where, encoding)
-            outputs[entry.tensor] = by_name[entry.name]
+            placed = outputs[entry.tensor] = OutputTensor(entry.name, where, encoding)
+            if file.alias_plans:
+                by_name[entry.name] = placed
         for alias in file.alias_plans:
             outputs[alias.tensor] = by_name[alias.kept]
             aliases[alias.name] = alias.kept

@@ -91,9 +91,11 @@ class Rebuilder:
         self._builders: Final = builders
         self._names: Final = names
         self._resolve: Final = resolve
-        self._memo: dict[int, Value] = {}
+        # By the nodes themselves, which have no equality but identity: their `id`, a number of its
+        # own for each, would take twice as long, and not keep them from being freed.
+        self._memo: dict[Node, Value] = {}
+        self._by_func: dict[GlobalNode, Builder] = {}
         self._pending: list[tuple[Callable[[Value, Node], None], Value, Node]] = []
-        self._kept: list[Node] = []
         self._depth = 0
 
     def value_of(self, root: Node) -> Value:
@@ -118,22 +120,18 @@ class Rebuilder:
 
     def convert(self, node: Node) -> Value:
         """Return the value of one node; containers are filled later, by `value_of`."""
-        if type(node) in ATOMS:
+        kind = type(node)
+        if kind in ATOMS:
             return node  # type: ignore[return-value]
-        known = self._memo.get(id(node))
+        known = self._memo.get(node)
         if known is not None:
             return known
-        value = self._shells[type(node)](self, node)
-        self._memo[id(node)] = value
+        value = self._memo[node] = self._shells[kind](self, node)
         return value
 
     def defer(self, fill: Callable[[Value, Node], None], shell: Value, node: Node) -> None:
         """Have `fill(shell, node)` called once the current value stands."""
         self._pending.append((fill, shell, node))
-
-    def keep(self, node: Node) -> None:
-        """Hold on to a node made here: the memo goes by identity, so it must not be freed."""
-        self._kept.append(node)
 
     def name_of(self, node: Node) -> tuple[str, str] | None:
         """Return the canonical (module, name) of a global, or None for any other node."""
@@ -241,27 +239,38 @@ class Rebuilder:
 
     def _call(self, node: Node) -> Value:
         assert isinstance(node, CallNode)
-        name = self.name_of(node.func)
-        builder = self._builders.get(name) if name else None
+        func = node.func
+        builder = self._by_func.get(func) if type(func) is GlobalNode else None
+        if builder is None:
+            builder = self._builder_of(func)
         if builder is None:
             return self.inert(node)
         if self._depth >= self.limits.max_call_depth:
-            self.observe("calls_nested_deeply", f"{'.'.join(name or ())} not followed", node.offset)
+            detail = f"{self._spelled(func)} not followed"
+            self.observe("calls_nested_deeply", detail, node.offset)
             return self.inert(node)
         self._depth += 1
         try:
             return builder(node, self)
         except NotThisShapeError:
-            self.observe(
-                "call_of_another_shape",
-                f"arguments of {'.'.join(name or ())} are not what it takes",
-                node.offset,
-            )
+            detail = f"arguments of {self._spelled(func)} are not what it takes"
+            self.observe("call_of_another_shape", detail, node.offset)
         except FormatError as error:
             self._problem(error, node.offset)
         finally:
             self._depth -= 1
         return self.inert(node)
+
+    def _builder_of(self, func: Node) -> Builder | None:
+        """Return the builder of what is called; a name is looked up once for all its calls."""
+        name = self.name_of(func)
+        builder = self._builders.get(name) if name else None
+        if builder is not None and type(func) is GlobalNode:
+            self._by_func[func] = builder
+        return builder
+
+    def _spelled(self, func: Node) -> str:
+        return ".".join(self.name_of(func) or ())
 
     def _problem(self, error: FormatError, offset: int) -> None:
         if error.record is None:

@@ -185,7 +185,6 @@ def _from_type(call: CallNode, rebuilder: Rebuilder) -> Value:
     if name not in FOLLOWED or not isinstance(class_value, GlobalValue):
         raise NotThisShapeError
     inner = CallNode(call.offset, "REDUCE", func, args)
-    rebuilder.keep(inner)
     tensor = _jagged(args, rebuilder) if name == _JAGGED else rebuilder.convert(inner)
     if isinstance(tensor, CompositeTensor):
         return _composite_with_state(tensor, class_value.full_name, state, rebuilder)

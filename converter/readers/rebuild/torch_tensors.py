@@ -139,14 +139,19 @@ def strided(  # noqa: PLR0913 - the arguments of torch's own function
     return tensor
 
 
-def _usual_tensor(args: list[Node], rebuilder: Rebuilder) -> TensorRef | None:
+def _usual_tensor(call: CallNode, rebuilder: Rebuilder) -> TensorRef | None:
     """Return what nearly every call of ``_rebuild_tensor_v2`` builds; None where it is not sure.
 
     The same tensor as `strided` gives, and the same checks in one place: rebuilding is the
     largest part of planning 100,000 tensors, and no step of it stands out, there are just many
     calls. Whatever is unusual, allowed or not, is left to `strided`, which has the words for it.
     """
-    storage_node, offset, size, stride, requires_grad, hooks = args
+    args = call.args
+    if type(args) is not TupleNode or len(args.items) != 6:
+        return None
+    if call.states or call.entries or call.appended or call.kwargs is not None:
+        return None
+    storage_node, offset, size, stride, requires_grad, hooks = args.items
     if not (type(offset) is int and type(size) is type(stride) is TupleNode):
         return None
     if not _is_empty_mapping(hooks):
@@ -175,11 +180,11 @@ def _tensor_v1(call: CallNode, rebuilder: Rebuilder) -> Value:
 
 
 def _tensor_v2(call: CallNode, rebuilder: Rebuilder) -> Value:
-    require_untouched(call)
-    args = arguments(call, rebuilder, 6, 7)
-    usual = _usual_tensor(args, rebuilder) if len(args) == 6 else None
+    usual = _usual_tensor(call, rebuilder)
     if usual is not None:
         return usual
+    require_untouched(call)
+    args = arguments(call, rebuilder, 6, 7)
     return strided(
         rebuilder,
         *args[:4],

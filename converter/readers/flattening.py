@@ -59,22 +59,22 @@ class TensorMap:
     """Knows which values of one tree lead to tensors.
 
     Attributes:
-        dense: identities of every dense tensor of the tree.
+        dense: every dense tensor of the tree.
     """
 
     def __init__(self, root: Value, limits: Limits) -> None:
         """Look at every value below `root`, each once."""
         self._limits: Final = limits
-        self.dense: Final[set[int]] = set()
+        self.dense: Final[set[Value]] = set()
         self._leading, self._seen = _values_leading_to_tensors(root, self.dense)
 
     def leads_to_tensor(self, value: Value) -> bool:
         """Return whether a value is a tensor or holds one."""
-        return id(value) in self._leading
+        return value in self._leading
 
-    def dense_below(self, value: Value) -> set[int]:
-        """Return the identities of every dense tensor at or below a value."""
-        return {id(tensor) for _, tensor in self._walk(value) if isinstance(tensor, TensorRef)}
+    def dense_below(self, value: Value) -> set[Value]:
+        """Return every dense tensor at or below a value."""
+        return {tensor for _, tensor in self._walk(value) if isinstance(tensor, TensorRef)}
 
     def flatten(self, value: Value) -> Flattened:
         """Return the tensors below `value` by name.
@@ -95,42 +95,41 @@ class TensorMap:
     def _walk(self, root: Value) -> list[tuple[tuple[str, ...], TensorRef | CompositeTensor]]:
         """Return (path, tensor) in order, depth first, without Python recursion."""
         found: list[tuple[tuple[str, ...], TensorRef | CompositeTensor]] = []
-        on_path: set[int] = set()
-        # A frame is (path, value); a None value leaves the container whose id stands in its place.
-        stack: list[tuple[tuple[str, ...], Value, int]] = [((), root, 0)]
+        on_path: set[Value] = set()
+        # A frame is (path, value, whether the value, a container, is left).
+        stack: list[tuple[tuple[str, ...], Value, bool]] = [((), root, False)]
         budget = WalkBudget(self._limits)
+        max_depth, max_tensors = self._limits.max_depth, self._limits.max_tensors
         leading = self._leading
-        if id(root) not in self._seen:
+        if root not in self._seen:
             # A container made for this purpose, of values that are in the tree.
             leading, _ = _values_leading_to_tensors(root, set())
         while stack:
             path, value, leaving = stack.pop()
             if leaving:
-                on_path.discard(leaving)
+                on_path.discard(value)
                 continue
             if isinstance(value, (TensorRef, CompositeTensor, Storage)):
                 budget.name(sum(map(len, path)))
                 tensor = tensor_of_storage(value) if isinstance(value, Storage) else value
                 found.append((path, tensor))
-            if len(path) > self._limits.max_depth:
-                raise LimitError("max_depth", allowed=self._limits.max_depth, found=len(path))
-            if len(found) > self._limits.max_tensors:
-                raise LimitError("max_tensors", allowed=self._limits.max_tensors, found=len(found))
+            if len(path) > max_depth:
+                raise LimitError("max_depth", allowed=max_depth, found=len(path))
+            if len(found) > max_tensors:
+                raise LimitError("max_tensors", allowed=max_tensors, found=len(found))
             held = () if _is_leaf(value) else children(value)
-            budget.meet(id(value), 1 + len(held))
+            budget.meet(value, 1 + len(held))
             if not held:
                 continue
             inside = [
-                (label, child)
-                for label, child in held
-                if id(child) in leading and id(child) not in on_path
+                (label, child) for label, child in held if child in leading and child not in on_path
             ]
             if inside:
-                on_path.add(id(value))
-                stack.append((path, None, id(value)))
+                on_path.add(value)
+                stack.append((path, value, True))
                 shown = _shown_labels(value)
                 stack.extend(
-                    ((*path, label) if shown(label) else path, child, 0)
+                    ((*path, label) if shown(label) else path, child, False)
                     for label, child in reversed(inside)
                 )
         return found
@@ -155,41 +154,41 @@ def _is_leaf(value: Value) -> bool:
     return type(value) is TensorRef and value.attributes is None
 
 
-def _leaves_and_others(value: Value) -> tuple[set[int], list[Value]]:
-    """Return the identities of the leaves directly inside a value, and what else is no atom."""
-    leaves: set[int] = set()
+def _leaves_and_others(value: Value) -> tuple[set[Value], list[Value]]:
+    """Return the leaves directly inside a value, and what else is no atom."""
+    leaves: set[Value] = set()
     others: list[Value] = []
     for _, child in children(value):
         if type(child) is TensorRef and child.attributes is None:
-            leaves.add(id(child))
+            leaves.add(child)
         elif not is_atom(child):
             others.append(child)
     return leaves, others
 
 
-def _values_leading_to_tensors(root: Value, dense: set[int]) -> tuple[set[int], set[int]]:
-    """Return the identities of what is or holds a tensor at any depth, and of all that was seen."""
-    holders: dict[int, list[int]] = {}
-    tensors: list[int] = []
-    leaves: set[int] = set()
-    seen = {id(root)}
+def _values_leading_to_tensors(root: Value, dense: set[Value]) -> tuple[set[Value], set[Value]]:
+    """Return what is or holds a tensor at any depth, and all that was seen; `dense` is added to."""
+    holders: dict[Value, list[Value]] = {}
+    tensors: list[Value] = []
+    leaves: set[Value] = set()
+    seen = {root}
     stack = [root]
     while stack:
         value = stack.pop()
         if isinstance(value, (TensorRef, CompositeTensor, Storage)):
-            tensors.append(id(value))
+            tensors.append(value)
             if isinstance(value, TensorRef):
-                dense.add(id(value))
+                dense.add(value)
         held, others = _leaves_and_others(value)
         if held:
             leaves |= held
-            tensors.append(id(value))
+            tensors.append(value)
         for child in others:
-            holders.setdefault(id(child), []).append(id(value))
-            if id(child) not in seen:
-                seen.add(id(child))
+            holders.setdefault(child, []).append(value)
+            if child not in seen:
+                seen.add(child)
                 stack.append(child)
-    dense.update(leaves)
+    dense |= leaves
     seen |= leaves
     # Nothing is inside a leaf: what holds one stands for it in the search.
     leading = leaves.union(tensors)

@@ -164,7 +164,7 @@ class _Walk:
             return []
         self._views[id(value)] = view
         held = len(view.parameters) + len(view.buffers) + len(view.modules)
-        self._budget.meet(id(value), 1 + held)
+        self._budget.meet(value, 1 + held)
         self._note(view, step.path)
         skipped = _non_persistent(view)
         prefix = step.prefix

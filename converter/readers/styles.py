@@ -77,9 +77,9 @@ def _accounting_notes(components: Sequence[Component], tensors: TensorMap) -> li
 
     What a module holds beside its state_dict has been said of that module.
     """
-    listed: set[int] = set()
+    listed: set[Value] = set()
     for component in components:
-        listed.update(map(id, component.tensors.values()))
+        listed.update(component.tensors.values())
         if component.module is not None:
             listed |= tensors.dense_below(component.value)
     missing = len(tensors.dense - listed)

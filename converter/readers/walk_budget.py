@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from converter.errors import LimitError
 
 if TYPE_CHECKING:
+    from converter.checkpoint.values import Value
     from converter.limits import Limits
 
 # Honest sharing (an ensemble of one network, say) leads to a value in a few ways.
@@ -25,19 +26,19 @@ class WalkBudget:
     def __init__(self, limits: Limits) -> None:
         """Start from nothing."""
         self._limits: Final = limits
-        self._met: Final[set[int]] = set()
+        self._met: Final[set[Value]] = set()
         self._distinct = 0
         self._again = 0
         self._characters = 0
 
-    def meet(self, identity: int, size: int) -> None:
+    def meet(self, value: Value, size: int) -> None:
         """Count a value of `size`, itself and what is directly inside it: free the first time.
 
         Raises:
             LimitError: more than `Limits.max_shared_values`, and than 64 ways to each value.
         """
-        if identity not in self._met:
-            self._met.add(identity)
+        if value not in self._met:
+            self._met.add(value)
             self._distinct += size
             return
         self._again += size

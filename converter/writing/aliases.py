@@ -27,9 +27,11 @@ RESERVED_KEYS: Final = frozenset({FORMAT_KEY, DOCUMENT_KEY, DOCUMENT_SHA256_KEY,
 def find_aliases(named: Sequence[tuple[str, TensorRef]]) -> dict[str, str]:
     """Return dropped name → kept name for the exact aliases among the tensors of one file."""
     groups: dict[tuple[object, ...], list[str]] = {}
-    users = Counter(id(tensor.storage) for _, tensor in named)
+    users = Counter(tensor.storage for _, tensor in named)
+    if len(users) == len(named):
+        return {}
     for name, tensor in named:
-        if users[id(tensor.storage)] > 1 and tensor.nbytes:
+        if users[tensor.storage] > 1 and tensor.nbytes:
             groups.setdefault(tensor.view_key(), []).append(name)
     dropped: dict[str, str] = {}
     for names in groups.values():

@@ -20,6 +20,8 @@ float4_e2m1fn_x2 without dimensions   U8     the same (the format counts F4 valu
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.dtypes import BY_NAME
@@ -91,11 +93,12 @@ def encode_type(tensor: TensorRef, where: str) -> Encoded:
     Raises:
         UnsupportedError: `check_readable` refuses the tensor, or the format cannot say its sizes.
     """
-    dtype, shape, nbytes = tensor.dtype, tensor.shape, tensor.nbytes
+    dtype, shape = tensor.dtype, tensor.shape
     said = _SAID.get(dtype.name)
-    plain = not (tensor.conj or tensor.neg) and tensor.storage.data is not None
-    if said and plain and nbytes:
-        return Encoded(said, shape, nbytes, None)
+    if said and not (tensor.conj or tensor.neg) and tensor.storage.data is not None:
+        as_it_is = _as_it_is(said, shape, dtype.itemsize)
+        if as_it_is.nbytes:
+            return as_it_is
     check_readable(tensor, where)
     if dtype.packed != 1:
         return _encoded(tensor, "U8", (tensor.nbytes,), f"{dtype.name} as packed U8")
@@ -114,6 +117,11 @@ def encode_type(tensor: TensorRef, where: str) -> Encoded:
             "element type without an encoding", record=where, found=f"torch.{dtype.name}"
         )
     return _encoded(tensor, dtype.safetensors, shape, None)
+
+
+@lru_cache(maxsize=1024)  # many tensors have one of few shapes
+def _as_it_is(said: str, shape: tuple[int, ...], itemsize: int) -> Encoded:
+    return Encoded(said, shape, math.prod(shape) * itemsize, None)
 
 
 def check_readable(tensor: TensorRef, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from converter.writing.selection import Candidate, select_tensors
 from converter.writing.shards import check_size, divide, shard_index, shard_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from converter.checkpoint.canonical import Checkpoint
     from converter.limits import Limits
@@ -113,7 +114,7 @@ def _plan_files(
         shards = divide(kept, lambda one: one[2].nbytes, options.max_shard_nbytes)
     dropped = [
         AliasPlan(name, aliases[name], one.source_name, one.component.name, one.key, one.tensor)
-        for name, one in sorted(named, key=lambda pair: pair[0])
+        for name, one in (sorted(named, key=itemgetter(0)) if aliases else ())
         if name in aliases
     ]
     components = tuple(dict.fromkeys(candidate.component.name for candidate in candidates))
@@ -132,7 +133,7 @@ def _plan_file(
     limits: Limits,
 ) -> FilePlan:
     entries = _lay_out(kept)
-    here = {entry.name for entry in entries}
+    here = {entry.name for entry in entries} if dropped else set()
     alias_plans = tuple(alias for alias in dropped if alias.kept in here)
     metadata = {FORMAT_KEY: "pt"} | {alias.name: alias.kept for alias in alias_plans}
     return FilePlan(
@@ -157,10 +158,24 @@ def _encode(candidate: Candidate, *, plain: bool) -> Encoded:
     return encoded
 
 
+def _in_order(
+    kept: Sequence[tuple[str, Candidate, Encoded]],
+) -> Iterator[tuple[str, Candidate, Encoded]]:
+    """Iterate over tensors as they lie in a file: by type, and by name within a type.
+
+    As `sort_key` orders them, which is called for each type and not for each tensor.
+    """
+    members: dict[str, list[tuple[str, Candidate, Encoded]]] = {}
+    for one in kept:
+        members.setdefault(one[2].dtype, []).append(one)
+    for dtype in sorted(members, key=lambda dtype: sort_key(dtype, "")):
+        yield from sorted(members[dtype], key=itemgetter(0))
+
+
 def _lay_out(kept: Sequence[tuple[str, Candidate, Encoded]]) -> tuple[EntryPlan, ...]:
     entries = []
     start = 0
-    for name, candidate, encoded in sorted(kept, key=lambda one: sort_key(one[2].dtype, one[0])):
+    for name, candidate, encoded in _in_order(kept):
         stop = start + encoded.nbytes
         entries.append(
             EntryPlan(

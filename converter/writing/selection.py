@@ -68,8 +68,9 @@ def select_tensors(
     candidates: list[Candidate] = []
     left_out: list[LeftOut] = []
     used: set[tuple[str, str]] = set()
+    source_bare = checkpoint.bare
     for component, key, tensor in _iter_tensors(checkpoint):
-        source_name = key if checkpoint.bare else checkpoint.full_name(component, key)
+        source_name = key if source_bare else checkpoint.full_name(component, key)
         reason = None
         if chosen is not None and component.name not in chosen:
             reason = f"component {component.name!r} is not selected"

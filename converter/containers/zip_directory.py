@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from converter.containers.zip_structures import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _READABLE: Final = frozenset({STORED, DEFLATED})
 _ENCRYPTED: Final = FLAG_ENCRYPTED | FLAG_STRONG_ENCRYPTION | FLAG_MASKED
 _ODD_FLAGS: Final = _ENCRYPTED | FLAG_PATCH
+# `CENTRAL` without versions, times and attributes.
+_UNPACK: Final = struct.Struct("<4s4xHH4x3L4H6xL").unpack_from
 # APPNOTE 4.4.5
 _METHOD_NAMES: Final = {
     1: "shrink",
@@ -91,14 +95,14 @@ class DirectoryParser:
     def _parse_entries(self, table: bytes) -> tuple[list[Entry], int]:
         """Return the entries and how many bytes they fill."""
         entries: list[Entry] = []
-        unpack = CENTRAL.unpack_from
         shift = self._directory.shift
+        longest, most = self._limits.max_record_name_bytes, self._limits.max_records
         position = 0
         while position + CENTRAL.size <= len(table):
             (
-                signature, _, _, flags, method, _, _, crc, csize, usize,
-                name_nbytes, extra_nbytes, comment_nbytes, disk, _, _, offset,
-            ) = unpack(table, position)  # fmt: skip
+                signature, flags, method, crc, csize, usize,
+                name_nbytes, extra_nbytes, comment_nbytes, disk, offset,
+            ) = _UNPACK(table, position)  # fmt: skip
             name_start = position + CENTRAL.size
             name_stop = name_start + name_nbytes
             stop = name_stop + extra_nbytes + comment_nbytes
@@ -114,17 +118,17 @@ class DirectoryParser:
             if (
                 comment_nbytes
                 or disk
-                or flags & _ODD_FLAGS
                 or method
+                or flags & _ODD_FLAGS
                 or csize != usize
-                or name_nbytes > self._limits.max_record_name_bytes
-                or (usize and name.endswith("/"))
+                or name_nbytes > longest
+                or (usize and raw_name[-1:] == b"/")
             ):
                 self._inspect(entry, comment_nbytes, disk)
             entries.append(entry)
             position = stop
-            if len(entries) > self._limits.max_records:
-                self._check_limit("max_records", self._limits.max_records, len(entries))
+            if len(entries) > most:
+                self._check_limit("max_records", most, len(entries))
         return entries, position
 
     def _decode(self, raw_name: bytes, flags: int) -> str:

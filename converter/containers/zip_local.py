@@ -40,6 +40,8 @@ UNKNOWN: Final = -1
 # belongs to the record, its descriptor included, and why the payload cannot be read, if so.
 Placed: TypeAlias = tuple[int, int, FormatError | None]
 
+# Signature, flags, method, CRC, csize, usize, and the lengths of name and extra field.
+_LocalHeader: TypeAlias = tuple[bytes, int, int, int, int, int, int, int]
 # The local header without version, time and date; the data descriptor in its usual form.
 _UNPACK_LOCAL: Final = struct.Struct("<4s2xHH4xLLLHH").unpack_from
 _DESCRIPTOR: Final = struct.Struct("<4sLLL")
@@ -96,9 +98,9 @@ class LocalReader:
         self._source: Final = source
         self._entries: Final = entries
         self._log: Final = log
-        offsets = sorted(entry.header_offset for entry in entries if entry.header_offset >= 0)
-        self._offsets: Final = offsets
-        self._blocks: Final = HeaderBlocks(source, offsets)
+        self._offsets: Final = [entry.header_offset for entry in entries]
+        ascending = sorted(offset for offset in self._offsets if offset >= 0)
+        self._blocks: Final = HeaderBlocks(source, ascending)
 
     def place(self, directory_start: int) -> tuple[list[Placed], list[tuple[int, int]]]:
         """Find every payload.
@@ -110,12 +112,12 @@ class LocalReader:
             One `Placed` per entry, in the entries' order, and the ranges (start, stop) before the
             directory that belong to no record.
         """
-        entries = self._entries
-        order = sorted(range(len(entries)), key=lambda index: entries[index].header_offset)
+        entries, offsets = self._entries, self._offsets
+        order = sorted(range(len(entries)), key=offsets.__getitem__)
         placed: list[Placed] = [(UNKNOWN, 0, None)] * len(entries)
         gaps: list[tuple[int, int]] = []
         covered = 0
-        boundaries = [*(entries[index].header_offset for index in order[1:]), directory_start]
+        boundaries = [*(offsets[index] for index in order[1:]), directory_start]
         for index, boundary in zip(order, boundaries, strict=False):
             entry = entries[index]
             start = entry.header_offset
@@ -134,40 +136,58 @@ class LocalReader:
         return placed, gaps
 
     def _place_one(self, entry: Entry, boundary: int) -> Placed:
-        """Return where one payload is; `boundary` is where the next thing starts."""
-        raw_name, offset, flags, csize = (
-            entry.raw_name,
-            entry.header_offset,
-            entry.flags,
-            entry.csize,
-        )
+        """Return where one payload is; `boundary` is where the next thing starts.
+
+        What torch writes is compared here, whole; `_place_unusual` has the words for the rest.
+        """
+        raw_name, offset, flags = entry.raw_name, entry.header_offset, entry.flags
+        crc, csize, usize = entry.crc, entry.csize, entry.usize
         blocks = self._blocks
-        if offset < blocks.start or offset + LOCAL.size + len(raw_name) > blocks.stop:
+        name_nbytes = len(raw_name)
+        if offset < blocks.start or offset + LOCAL.size + name_nbytes > blocks.stop:
             if offset < 0 or offset + LOCAL.size > self._source.nbytes:
                 return self._no_header(entry, b"")
-            blocks.load(offset, LOCAL.size + len(raw_name))
+            blocks.load(offset, LOCAL.size + name_nbytes)
         start = offset - blocks.start
         header = _UNPACK_LOCAL(blocks.block, start)
-        if header[0] != LOCAL_SIGNATURE:
-            return self._no_header(entry, header[0])
-        claims = header[1:6]
-        name_nbytes, extra_nbytes = header[6:]
-        payload_offset = offset + LOCAL.size + name_nbytes + extra_nbytes
-        start += LOCAL.size
         deferred = flags & FLAG_DEFERRED
+        claims = (0, 0, 0) if deferred else (crc, csize, usize)
+        name_start = start + LOCAL.size
         if (
-            name_nbytes != len(raw_name)
-            or blocks.block[start : start + name_nbytes] != raw_name
-            or (
-                claims != (flags, entry.method, entry.crc, csize, entry.usize)
-                and not (deferred and claims == (flags, entry.method, 0, 0, 0))
-            )
+            header[:7] != (LOCAL_SIGNATURE, flags, entry.method, *claims, name_nbytes)
+            or blocks.block[name_start : name_start + name_nbytes] != raw_name
         ):
-            self._compare(entry, claims, name_nbytes, extra_nbytes)
+            return self._place_unusual(entry, header, boundary)
+        payload_offset = offset + LOCAL.size + name_nbytes + header[7]
         stop = payload_offset + csize
         if stop > self._source.nbytes:
             return self._cut(entry, payload_offset, stop)
-        if deferred and claims[0] & FLAG_DEFERRED:
+        if deferred:
+            if (
+                boundary - stop == _DESCRIPTOR.size
+                and boundary <= blocks.stop
+                and _UNPACK_DESCRIPTOR(blocks.block, stop - blocks.start)
+                == (DESCRIPTOR_SIGNATURE, crc, csize, usize)
+            ):
+                return payload_offset, boundary, entry.problem
+            stop += self._descriptor_nbytes(entry, stop, boundary)
+        return payload_offset, stop, entry.problem
+
+    def _place_unusual(self, entry: Entry, header: _LocalHeader, boundary: int) -> Placed:
+        """Return where the payload of a record is whose `header` is not what torch writes."""
+        signature, claims = header[0], header[1:6]
+        name_nbytes, extra_nbytes = header[6:]
+        if signature != LOCAL_SIGNATURE:
+            return self._no_header(entry, signature)
+        name_offset = entry.header_offset + LOCAL.size
+        told = (entry.flags, entry.method, entry.crc, entry.csize, entry.usize)
+        if claims != told or self._blocks.fetch(name_offset, name_nbytes) != entry.raw_name:
+            self._compare(entry, claims, name_nbytes, extra_nbytes)
+        payload_offset = name_offset + name_nbytes + extra_nbytes
+        stop = payload_offset + entry.csize
+        if stop > self._source.nbytes:
+            return self._cut(entry, payload_offset, stop)
+        if entry.flags & claims[0] & FLAG_DEFERRED:
             stop += self._descriptor_nbytes(entry, stop, boundary)
         return payload_offset, stop, entry.problem
 
@@ -243,18 +263,9 @@ class LocalReader:
     def _descriptor_nbytes(self, entry: Entry, offset: int, boundary: int) -> int:
         """Return the length of the data descriptor at `offset`, noting one that differs."""
         crc, csize, usize = entry.crc, entry.csize, entry.usize
-        blocks = self._blocks
-        start = offset - blocks.start
-        if (
-            boundary - offset == _DESCRIPTOR.size
-            and start >= 0
-            and boundary <= blocks.stop
-            and _UNPACK_DESCRIPTOR(blocks.block, start) == (DESCRIPTOR_SIGNATURE, crc, csize, usize)
-        ):
-            return _DESCRIPTOR.size
         if boundary == offset and usize == 0:
             return 0  # torch writes none for empty records, flagged or not
-        found = blocks.fetch(offset, _DESCRIPTOR_MAX_NBYTES)
+        found = self._blocks.fetch(offset, _DESCRIPTOR_MAX_NBYTES)
         matching = [
             len(form) for form in _descriptor_forms(crc, csize, usize) if found.startswith(form)
         ]

@@ -113,12 +113,10 @@ class PersistentStorages(ABC):
         if type(pid) is not TupleNode or len(pid.items) != 5:
             return None
         tag, storage_class, key, location, numel = pid.items
-        if not (type(tag) is type(key) is type(location) is str and tag == "storage"):
+        dtype = self._dtypes.get(storage_class) if type(storage_class) is GlobalNode else None
+        if dtype is None or not type(tag) is type(key) is type(location) is str:
             return None
-        if type(numel) is not int or numel < 0 or type(storage_class) is not GlobalNode:
-            return None
-        dtype = self._dtypes.get(storage_class)
-        if dtype is None:
+        if tag != "storage" or type(numel) is not int or numel < 0:
             return None
         return StorageClaim(key, dtype, location, numel, numel * dtype.itemsize)
 
@@ -127,16 +125,18 @@ class PersistentStorages(ABC):
         class_key = claim.dtype.name if claim.dtype else None
         key = claim.key
         identity = (key if claim.view is None else repr((key, claim.view)), class_key)
-        known = self._storages.get(identity)
-        if known is not None:
-            return known
+        count = len(self._first_class)
         first = self._first_class.setdefault(key, class_key)
-        if first != class_key:
-            rebuilder.observe(
-                "storage_of_two_types",
-                f"storage {key} is used as {first or 'untyped'} and {class_key or 'untyped'}",
-                offset,
-            )
+        if len(self._first_class) == count:  # the key was met before
+            known = self._storages.get(identity)
+            if known is not None:
+                return known
+            if first != class_key:
+                rebuilder.observe(
+                    "storage_of_two_types",
+                    f"storage {key} is used as {first or 'untyped'} and {class_key or 'untyped'}",
+                    offset,
+                )
         found = self.find(claim, rebuilder)
         self._storages[identity] = found
         return found

@@ -56,7 +56,9 @@ class ZipStorages(PersistentStorages):
         Raises:
             TensorError: there is no such record, or it is too short.
         """
-        record = self._record(claim.key)
+        record = self._archive.find_folded(self._prefixes[0] + claim.key)
+        if record is None:
+            record = self._archive.find_folded(self._prefixes[1] + claim.key)
         if record is None:
             if claim.location == "meta":
                 return Storage(claim.key, None, claim.nbytes, claim.dtype, "meta")
@@ -81,13 +83,6 @@ class ZipStorages(PersistentStorages):
             )
             data = WindowSource(data, 0, nbytes, record.name)
         return Storage(claim.key, data, nbytes, claim.dtype, claim.location, self._big_endian)
-
-    def _record(self, key: str) -> Record | None:
-        for prefix in self._prefixes:
-            record = self._archive.find_folded(prefix + key)
-            if record is not None:
-                return record
-        return None
 
 
 def read_torch_zip(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:
@@ -178,11 +173,10 @@ def _note_unreferenced(opened: Opened, archive: Archive, root: str, used: frozen
     count = nbytes = 0
     for folder in _STORAGE_FOLDERS:
         prefix = f"{root}/{folder}/"
+        start = len(prefix)
         for record in archive.records:
-            if not record.name.startswith(prefix):
-                continue
-            key = record.name[len(prefix) :]
-            if key and not key.endswith("/") and key not in used:
+            key = record.name[start:]
+            if key not in used and record.name.startswith(prefix) and key[-1:] not in ("", "/"):
                 count += 1
                 nbytes += record.nbytes
                 opened.anomalies.append(

@@ -160,6 +160,9 @@ class Rebuilder:
     def fill_entries(self, flat: list[Node]) -> list[tuple[Value, Value]]:
         """Return flat keys and values as entries, a repeated key taking the last value."""
         convert = self.convert
+        keys = flat[: len(flat) - 1 : 2]
+        if all(type(key) is str for key in keys) and len(set(keys)) == len(keys):
+            return list(zip(keys, map(convert, flat[1::2]), strict=True))  # type: ignore[arg-type]
         entries: list[tuple[Value, Value]] = []
         places: dict[object, int] = {}
         for position in range(0, len(flat) - 1, 2):

@@ -43,7 +43,7 @@ _NOTABLE_BYTES: Final = STARTERS.union(start[:1] for start in _STARTS)
 _FAR_STARTS: Final = (USTAR, b"PK")
 # Without a name nothing is called that can be told, unless the stream comes to its end.
 _NAMES: Final = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
-_CALLS: Final = frozenset({"EXT1", "EXT2", "EXT4", "OBJ", "REDUCE", "NEWOBJ", "NEWOBJ_EX"})
+_CALLS: Final = frozenset({"OBJ", "REDUCE", "NEWOBJ", "NEWOBJ_EX"})
 _COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.COUNTED_8})
 _LINES: Final = frozenset({Argument.LINE, Argument.LINE_PAIR})
 # What an opcode is to this walk, where it is not just some bytes to step over.

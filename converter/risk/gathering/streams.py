@@ -231,10 +231,11 @@ def says_something(graph: Graph) -> bool:
 
     Numbers read as opcodes seldom get as far as a name. Text does: a word behind a "c" is the
     name of a module. So where the stream breaks off, a name must be called or be a known one.
+    An extension by itself says nothing: one random record in thirty thousand is a code and STOP.
     """
     names = [node for node in graph.globals if _is_name(node.module) and _is_name(node.name)]
     if graph.error is None:
-        return bool(names or graph.extensions or graph.calls)
+        return bool(names or graph.calls)
     named = byte_names(graph)
     if named is not None and all(map(_is_name, named)):
         return True

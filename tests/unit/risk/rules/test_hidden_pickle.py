@@ -40,8 +40,14 @@ def test_numbers_are_no_pickle() -> None:
         b"NNNN",
         b"cats\nand\n dogs\n",
         b"((((",
+        b"\x82\x97.\x1c;\xa6" + bytes(8),  # an extension and STOP: one record in thirty thousand
+        b"\x84v\x13>\x0c." + bytes(8),
     ):
         assert severities(RULE, archive(Member("r/data/1", content))) == []
+
+
+def test_a_call_of_an_extension() -> None:
+    assert severities(RULE, archive(Member("r/data/1", b"\x82\x97)R."))) == ["suspicious"]
 
 
 def test_a_calm_pickle_of_another_name_is_told() -> None:

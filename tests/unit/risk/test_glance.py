@@ -63,6 +63,8 @@ def test_numbers_say_nothing(data: bytes) -> None:
     assert not may_tell(data, len(data))
 
 
-@pytest.mark.parametrize("data", [b"cos\nsystem\n.", b"\x82\x01)R.", b"NN\x93", b")R.", b"N" * 2_000])
+@pytest.mark.parametrize(
+    "data", [b"cos\nsystem\n.", b"\x82\x01)R.", b"NN\x93", b")R.", b"N" * 2_000]
+)
 def test_what_may_be_a_pickle_is_worth_reading(data: bytes) -> None:
     assert may_tell(data, len(data))

@@ -36,11 +36,12 @@ def map_in_processes(
     jobs: int,
     batch: int,
     ended: Callable[[_Item], _Result],
+    forked: bool = False,
 ) -> Generator[_Result, None, None]:
     """Call `work` on each item in `jobs` processes; results come in the order of the items.
 
-    The processes are started afresh, not forked: a program that calls this must be one whose main
-    module can be imported, as `multiprocessing` says.
+    The processes are started afresh, unless they may be forked: a program that calls this must be
+    one whose main module can be imported, as `multiprocessing` says.
 
     Args:
         work: what to do; it and the items are sent to the processes, its results come back.
@@ -49,13 +50,15 @@ def map_in_processes(
         batch: items that one message hands to a process: few, so that progress is seen and ends
             are even; more than one where an item takes no longer than a message.
         ended: the result of an item that ended its process.
+        forked: whether the processes may be copies of this one, where it has a single thread. They
+            begin at once, and hold what it has open: for work that reads, and no longer than it.
 
     Raises:
         OSError: no process can be started.
     """
     rest = iter(items)
     waiting: deque[_Waiting[_Item, _Result]] = deque()
-    pool = _pool(jobs)
+    pool = _pool(jobs, forked=forked)
     try:
         while True:
             while len(waiting) < jobs * _BATCHES_AHEAD and (several := tuple(islice(rest, batch))):
@@ -72,7 +75,7 @@ def map_in_processes(
                 pool.shutdown()
                 yield from _one_by_one(work, waiting, ended)
                 waiting.clear()
-                pool = _pool(jobs)
+                pool = _pool(jobs, forked=forked)
             else:
                 yield from results
     finally:
@@ -86,10 +89,19 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    # A plain fork would copy the locks of the caller's threads, held as they are.
-    context = multiprocessing.get_context("forkserver")
+def _pool(jobs: int, *, forked: bool = False) -> ProcessPoolExecutor:
+    # A fork copies the locks of the caller's other threads, held as they are.
+    method = "fork" if forked and _is_single_thread() else "forkserver"
+    context = multiprocessing.get_context(method)
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_process)
+
+
+def _is_single_thread() -> bool:
+    """Return whether this process has one thread, those of libraries counted; False if unknown."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - names are enough
+    except OSError:
+        return False
 
 
 def _submitted(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from operator import itemgetter
-from typing import TypeAlias
 
-Pieces: TypeAlias = Callable[[bytes], tuple[bytes, ...]]
-"""Cuts out the same places of whatever bytes it is given."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    Pieces: TypeAlias = Callable[[bytes], tuple[bytes, ...]]
+    """Cuts out the same places of whatever bytes it is given."""
 
 
 def pieces_of(parts: list[slice]) -> Pieces:

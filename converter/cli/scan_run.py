@@ -84,7 +84,7 @@ def _told(reports: list[FileReport], format_name: str) -> str:
 
 def exit_code_of_scan(verdicts: Iterable[Verdict], level: Verdict) -> ExitCode:
     """Return the code of the gravest verdict that counts."""
-    counted = [verdict for verdict in verdicts if reaches(verdict, level)]
+    counted = [verdict for verdict in set(verdicts) if reaches(verdict, level)]
     if not counted:
         return ExitCode.DONE
     return _CODES[max(counted, key=lambda verdict: verdict.rank)]

@@ -9,7 +9,6 @@ says, without reading them one by one again.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.byteio.pieces import parts_between, pieces_of
 from converter.byteio.source import MemorySource
@@ -26,8 +25,10 @@ from converter.containers.zip_structures import (
 )
 from converter.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from converter.byteio.pieces import Pieces
     from converter.containers.records import Archive, Record
@@ -42,8 +43,8 @@ _CRC_NBYTES: Final = 4
 _NO_CRC: Final = bytes(_CRC_NBYTES)
 
 
-class FreeParts(NamedTuple):
-    """What an archive has of its own.
+class FreeParts:
+    """What an archive has of its own; there is one for each of thousands.
 
     Attributes:
         root: its root folder.
@@ -51,9 +52,15 @@ class FreeParts(NamedTuple):
         payloads: what the free records hold.
     """
 
-    root: str
-    checksums: tuple[bytes, ...]
-    payloads: tuple[bytes, ...]
+    __slots__ = ("checksums", "payloads", "root")
+
+    def __init__(
+        self, root: str, checksums: tuple[bytes, ...], payloads: tuple[bytes, ...]
+    ) -> None:
+        """Hold the three."""
+        self.root: Final = root
+        self.checksums: Final = checksums
+        self.payloads: Final = payloads
 
 
 class ZipLayout(Frozen):
@@ -130,7 +137,7 @@ def layout_of(data: bytes, archive: Archive, is_free: Callable[[str], bool]) -> 
     return _layout(data, parts)
 
 
-class _Parts(NamedTuple):
+class _Parts(Frozen):
     """The parts that are not fixed."""
 
     roots: list[slice]

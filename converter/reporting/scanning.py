@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # A process takes as long to start as it takes to scan about this many small files.
 _FILES_WORTH_A_PROCESS: Final = 200
+# Each process gets its files in so many batches, so that all end at about the same time; a batch
+# costs a message, which a person sees as progress.
+_BATCHES_FOR_EACH: Final = 8
+_MOST_IN_A_BATCH: Final = 64
 
 
 def scan_report_of(
@@ -63,17 +67,22 @@ def _reports(files: list[str], jobs: int, *, explained: bool) -> Iterator[FileRe
     # What starts processes takes longer to import than a small file takes to scan.
     from converter.risk.workers import scan_files
 
-    return scan_files(files, jobs=jobs, explained=explained)
+    batch = max(1, min(_MOST_IN_A_BATCH, len(files) // (jobs * _BATCHES_FOR_EACH)))
+    return scan_files(files, jobs=jobs, batch=batch, explained=explained)
 
 
 def _watched(
     files: list[str], reports: Iterator[FileReport], progress: Progress
 ) -> Iterator[FileReport]:
-    progress.begin("scanning", sum(map(_nbytes, files)))
+    if isinstance(progress, SilentProgress):
+        yield from reports  # to ask for the lengths takes a tenth as long as to scan small files
+        return
+    lengths = list(map(_nbytes, files))
+    progress.begin("scanning", sum(lengths))
     try:
-        for file, report in zip(files, reports, strict=True):
+        for nbytes, report in zip(lengths, reports, strict=True):
             yield report
-            progress.advance(_nbytes(file))
+            progress.advance(nbytes)
     finally:
         progress.end()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 
 from converter.byteio.local import FileSource
@@ -84,7 +83,7 @@ def _iter_folder(top: str) -> Iterator[str]:
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return stat.S_ISDIR(entry.stat().st_mode)
+        return entry.is_dir()  # asks the system where it is a link, and only there
     except OSError:
         return False
 

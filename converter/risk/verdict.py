@@ -7,6 +7,7 @@ from enum import StrEnum
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
 
 class Verdict(StrEnum):
@@ -21,7 +22,10 @@ class Verdict(StrEnum):
     @property
     def rank(self) -> int:
         """Return its place in the order, from 0 for safe."""
-        return list(Verdict).index(self)
+        return _RANKS[self]
+
+
+_RANKS: Final = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

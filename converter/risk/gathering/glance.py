@@ -128,6 +128,13 @@ def _may_name(data: bytes, start: int, nbytes: int) -> bool:
     return True
 
 
+def is_plain(payload: bytes) -> bool:
+    """Return whether a whole record begins nothing that is a pickle, an archive or code."""
+    if payload[:1] not in _NOTABLE_BYTES and len(payload) <= _FAR:
+        return True
+    return is_plain_head(payload[:HEAD_NBYTES], len(payload))
+
+
 def is_plain_head(head: bytes, nbytes: int) -> bool:
     """Return whether bytes begin nothing that is a pickle, an archive or code.
 

@@ -10,28 +10,32 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from converter.byteio.source import MemorySource
 from converter.containers.records import Archive, Record
-from converter.containers.zip_layout import FreeParts, ZipLayout, layout_of
+from converter.containers.zip_layout import layout_of
+from converter.frozen import Frozen
 from converter.risk.facts import ArchiveFacts, Context, Origin
 from converter.risk.gathering.archives import Listed, take_record
 from converter.risk.gathering.collector import Place
 from converter.risk.gathering.gatherer import collector_of
-from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain_head
-from converter.risk.gathering.pickle_layout import PickleLayout, pickle_layout_of
+from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain
+from converter.risk.gathering.pickle_layout import pickle_layout_of
 from converter.risk.gathering.streams import is_directory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
     from converter.byteio.source import ByteSource
     from converter.containers.detection import Claim
+    from converter.containers.zip_layout import FreeParts, ZipLayout
     from converter.limits import Limits
     from converter.risk.facts import InputFacts
     from converter.risk.finding import Skipped
     from converter.risk.gathering.collector import Collector
+    from converter.risk.gathering.pickle_layout import PickleLayout
     from converter.risk.report import FileReport
     from converter.risk.scan_limits import ScanLimits
 
@@ -50,21 +54,23 @@ _LONGEST_KEPT: Final = 1 << 14
 _LONGEST_ENDING: Final = 16
 
 
-class KnownReport(NamedTuple):
+class KnownReport(Frozen):
     """What was said of a file.
 
     Attributes:
-        layout: of its pickle.
+        pickle: its pickle.
+        layout: how that is laid out.
         ending: of its name.
         report: what was said.
     """
 
+    pickle: bytes
     layout: PickleLayout
     ending: str
     report: FileReport
 
 
-class KnownLayout(NamedTuple):
+class KnownLayout(Frozen):
     """An archive that was read, and what follows for those that are laid out like it.
 
     Attributes:
@@ -92,16 +98,20 @@ class KnownLayout(NamedTuple):
     reports: list[KnownReport]
 
 
-class Alike(NamedTuple):
-    """An archive that is laid out like a known one.
+class Alike:
+    """An archive that is laid out like a known one; most of thousands are.
 
     Attributes:
         known: that one.
         parts: what it has of its own.
     """
 
-    known: KnownLayout
-    parts: FreeParts
+    __slots__ = ("known", "parts")
+
+    def __init__(self, known: KnownLayout, parts: FreeParts) -> None:
+        """Hold both."""
+        self.known: Final = known
+        self.parts: Final = parts
 
     @property
     def pickle(self) -> bytes:
@@ -117,10 +127,12 @@ class Alike(NamedTuple):
         """Return the report of a file of this name, if the same is known of its pickle."""
         pickle, ending = self.pickle, _ending(name)
         for known in self.known.reports:
-            if known.ending == ending and known.layout.fits(pickle):
+            same = known.pickle == pickle or known.layout.fits(pickle)
+            if same and known.ending == ending:
                 # A wrong checksum, or none, is told: elsewhere.
-                same = self.crc32 and zlib.crc32(pickle) == self.crc32
-                return known.report._replace(name=name) if same else None
+                if not self.crc32 or zlib.crc32(pickle) != self.crc32:
+                    return None
+                return known.report._replace(name=name)
         return None
 
     def keep(self, facts: InputFacts, report: FileReport) -> None:
@@ -133,7 +145,7 @@ class Alike(NamedTuple):
             return
         layout = pickle_layout_of(self.pickle, facts.pickles[0].graph, self.known.limits)
         if layout is not None:
-            self.known.reports.append(KnownReport(layout, ending, report))
+            self.known.reports.append(KnownReport(self.pickle, layout, ending, report))
 
 
 def _ending(name: str) -> str:
@@ -173,11 +185,10 @@ def _is_usual(known: KnownLayout, parts: FreeParts, data: bytes) -> bool:
     """Return whether no number looks like more than that."""
     if data[_USTAR_START:_USTAR_STOP] == USTAR or not is_directory(data[known.stop :]):
         return False
-    for number, payload in enumerate(parts.payloads):
-        plain = is_plain_head(payload[:HEAD_NBYTES], len(payload))
-        if not plain and number != known.number:
-            return False
-    return True
+    payloads = parts.payloads
+    return all(map(is_plain, payloads[: known.number])) and all(
+        map(is_plain, payloads[known.number + 1 :])
+    )
 
 
 def gather_alike(
@@ -205,8 +216,7 @@ def gather_alike(
 
 def _take(found: Collector, source: ByteSource, alike: Alike) -> None:
     """Take the pickle of an archive; all else about it is known."""
-    known, parts = alike
-    root = parts.root
+    known, root = alike.known, alike.parts.root
     names = tuple([f"{root}/{name}" for name in known.names])
     found.claims += known.claims
     found.archives.append(ArchiveFacts(None, _KIND, 0, names))

@@ -12,11 +12,11 @@ up: in the same opcodes a value takes the same way, whatever it is.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
 
-from converter.byteio.pieces import Pieces, parts_between, pieces_of
+from converter.byteio.pieces import parts_between, pieces_of
 from converter.byteio.source import MemorySource
 from converter.containers.zip_structures import END_SIGNATURE
+from converter.frozen import Frozen
 from converter.inert.machine import read_graph
 from converter.inert.nodes import ATOMS, CallNode, DictNode, GlobalNode, ListNode, TupleNode
 from converter.inert.opcodes import BY_BYTE, Argument
@@ -24,9 +24,12 @@ from converter.risk.gathering.glance import HEAD_NBYTES, USTAR
 from converter.risk.strings import is_blob
 from converter.risk.survey import children_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
+    from converter.byteio.pieces import Pieces
     from converter.inert.nodes import Graph, Node
     from converter.limits import Limits
 
@@ -53,7 +56,7 @@ _PLAIN: Final = frozenset({DictNode, ListNode, TupleNode})
 _FLOAT: Final = struct.Struct(">d")
 
 
-class PickleLayout(NamedTuple):
+class PickleLayout(Frozen):
     """How one pickle is laid out, and what the next must have in common with it.
 
     Attributes:
@@ -72,11 +75,15 @@ class PickleLayout(NamedTuple):
             return False
         if data[HEAD_NBYTES - len(USTAR) : HEAD_NBYTES] == USTAR:
             return False
-        texts = () if self.texts is None else self.texts(data)
-        return all(text.isascii() and not is_blob(text.decode("ascii")) for text in texts)
+        if self.texts is None:
+            return True
+        texts = self.texts(data)
+        return b"".join(texts).isascii() and not any(
+            is_blob(text.decode("ascii")) for text in texts
+        )
 
 
-class _Operand(NamedTuple):
+class _Operand(Frozen):
     """A text or a number in a pickle.
 
     Attributes:

@@ -40,6 +40,19 @@ if __name__ == "__main__":
     for report in scan_files(iter(lambda: {path!r}, ""), jobs=2):
         os.kill(os.getpid(), signal.SIGKILL)
 """
+STARTED = """
+import multiprocessing, sys, threading
+from converter.risk.workers import scan_files
+
+if __name__ == "__main__":
+    ended = threading.Event()
+    if sys.argv[2:]:
+        threading.Thread(target=ended.wait).start()
+    reports = scan_files(iter([sys.argv[1]] * 50), jobs=2)
+    print(next(reports).verdict, *(type(one).__name__ for one in multiprocessing.active_children()))
+    print(len(list(reports)))
+    ended.set()
+"""
 
 
 @pytest.fixture
@@ -123,6 +136,27 @@ def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
         timeout=120,
     )
     assert outcome.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the threads are not known")
+@pytest.mark.parametrize(
+    ("threads", "kind"), [([], "ForkProcess"), (["more"], "ForkServerProcess")]
+)
+def test_only_a_process_of_one_thread_is_copied(
+    threads: list[str], kind: str, tmp_path: Path
+) -> None:
+    path, script = tmp_path / "a.pt", tmp_path / "script.py"
+    path.write_bytes(CALM)
+    script.write_text(STARTED)
+    outcome = subprocess.run(
+        [sys.executable, str(script), str(path), *threads],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert outcome.stdout.split() == ["safe", kind, kind, "49"]
 
 
 def test_one_file_is_scanned_without_them(tmp_path: Path) -> None:

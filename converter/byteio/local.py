@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -39,8 +38,10 @@ class Fingerprint(Frozen):
 def close_read(descriptor: int) -> None:
     """Close a descriptor that was only read, if there is one: no byte depends on that."""
     if descriptor >= 0:
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105 - contextlib takes longer to import than a small file takes to read
             os.close(descriptor)
+        except OSError:
+            pass
 
 
 def source_error(name: str, error: OSError) -> SourceError:
@@ -172,8 +173,10 @@ class FileSource(ByteSource):
 
     def __del__(self) -> None:
         """Close what was forgotten."""
-        with contextlib.suppress(AttributeError, OSError):
+        try:  # noqa: SIM105 - as in `close_read`
             self.close()
+        except (AttributeError, OSError):
+            pass
 
     def _open_descriptor(self) -> int:
         if self._descriptor < 0:

@@ -7,12 +7,11 @@ one, and counts only where nothing else claims the first byte.
 
 from __future__ import annotations
 
-import re
-
 from converter.anomaly import Anomaly
 from converter.containers.zip_end import find_end_record
 from converter.containers.zip_structures import CENTRAL, END, END_SIGNATURE, LOCAL_SIGNATURE
 from converter.frozen import Frozen
+from converter.patterns import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,14 +65,17 @@ class Detection(Frozen):
 
 # torch.serialization.MAGIC_NUMBER, 0x1950a86a20f9469cfc6c, as LONG1
 _TORCH_MAGIC: Final = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
-_TORCH_LEGACY: Final = re.compile(
-    rb"\x80(?P<low>[\x02\x03])" + re.escape(_TORCH_MAGIC)
+# How a legacy stream of torch begins → its protocol.
+_TORCH_LEGACY: Final = {
+    b"\x80\x02" + _TORCH_MAGIC: 2,
+    b"\x80\x03" + _TORCH_MAGIC: 3,
     # protocol 4 frames it: FRAME, 8 bytes of length
-    + rb"|\x80(?P<high>[\x04\x05])\x95\x0d\0{7}" + re.escape(_TORCH_MAGIC)
+    b"\x80\x04\x95\x0d\0\0\0\0\0\0\0" + _TORCH_MAGIC: 4,
+    b"\x80\x05\x95\x0d\0\0\0\0\0\0\0" + _TORCH_MAGIC: 5,
     # protocols 0 and 1 write it in decimal
-    + rb"|L119547037146038801333356L\n\.",
-    re.DOTALL,
-)  # fmt: skip
+    b"L119547037146038801333356L\n.": 0,
+}
+_LEGACY_STARTS: Final = tuple(_TORCH_LEGACY)
 
 # Formats known by their first bytes, each with where the bytes are laid down.
 _SIGNATURES: Final = (
@@ -98,19 +100,18 @@ _SIGNATURES: Final = (
 )
 _SIGNATURE_BYTES: Final = tuple(signature for _, signature in _SIGNATURES)
 # bzip2: "BZh", level, then the block magic (pi) or the end-of-stream magic (its root)
-_BZIP2: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)", re.DOTALL)
+_BZIP2_START: Final = b"BZh"
+_BZIP2: Final = lazy_pattern(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")
 # RFC 1950, 2.2: CMF 0x78, and FLG such that CMF * 256 + FLG is a multiple of 31
-_ZLIB: Final = re.compile(rb"\x78[\x01\x5e\x9c\xda]", re.DOTALL)
-_HTML: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|!--)", re.IGNORECASE
-)
+_ZLIB: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_HTML: Final = lazy_pattern(rb"(?i)(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|!--)")
 # POSIX.1-1988 pax and ustar: magic at 257; GNU tar writes blanks behind it
 _TAR_MAGIC: Final = b"ustar"
 _TAR_OFFSET: Final = 257
 
 # CPython Lib/pickletools.py: opcodes a pickle can begin with and what must follow each.
-_PICKLE_START: Final = re.compile(
-    rb"\(*(?:"
+_PICKLE_START: Final = lazy_pattern(
+    rb"(?s)\(*(?:"
     rb"[NR\]})(\x85\x88\x89\x8f](?=[(\]})\x80-\x9aA-Za-z0-9.])"  # no operand, an opcode follows
     rb"|I-?\d{1,300}\n|L-?\d{1,4300}L?\n|F-?[\d.infae+-]{1,300}\n"
     rb"|[SV][^\n]{0,4000}\n|P[^\n]{1,400}\n|c[\w.]{1,300}\n[\w.]{1,300}\n"
@@ -118,8 +119,7 @@ _PICKLE_START: Final = re.compile(
     rb"|G.{8}(?=[\x80-\x9a.\w])|J.{4}(?=[\x80-\x9a.\w])|K.(?=[\x80-\x9a.\w])|M..(?=[\x80-\x9a.\w])"
     rb"|[XTB].{3}[\0-\x7f]|[UC\x8a\x8c].|\x8b.{3}\0|[\x8d\x8e\x96].{5}\0{2}"
     rb"|\x95.{5}\0{2}"
-    rb")",
-    re.DOTALL,
+    rb")"
 )
 _PICKLE_PROTOCOLS: Final = range(2, 6)
 _FRAME: Final = 0x95
@@ -147,13 +147,14 @@ def detect(source: ByteSource) -> Detection:
     if source.nbytes == 0:
         return Detection((Claim("empty", 0, "the file has no bytes"),))
     head = source.read_at(0, min(_HEAD_NBYTES, source.nbytes))
-    claims = [claim for ask in _CLAIMANTS if (claim := ask(source, head)) is not None]
-    strong = [claim for claim in claims if claim.strong]
-    if not strong:
-        first = claims[:1] or [Claim("unknown", 0, f"the first bytes are {head[:8].hex(' ')}")]
-        return Detection(tuple(first))
+    strong = [claim for ask in _CLAIMANTS if (claim := ask(source, head)) is not None]
     if all(claim.offset > 0 and claim.kind == "zip" for claim in strong):
-        strong = claims  # what stands before the zip is what a reader from the front sees
+        # What stands before a zip is what a reader from the front sees.
+        guesses = [claim for guess in _GUESSERS if (claim := guess(head)) is not None]
+        if not strong:
+            first = guesses[:1] or [Claim("unknown", 0, f"the first bytes are {head[:8].hex(' ')}")]
+            return Detection(tuple(first))
+        strong = [*guesses, *strong]
     if len(strong) == 1:
         return Detection(tuple(strong))
     shown = " and ".join(f"{claim.kind} at {claim.offset}" for claim in strong)
@@ -183,11 +184,10 @@ def _claim_zip_end(source: ByteSource, head: bytes) -> Claim | None:
 
 
 def _claim_legacy(_source: ByteSource, head: bytes) -> Claim | None:
-    match = _TORCH_LEGACY.match(head)
-    if match is None:
+    if not head.startswith(_LEGACY_STARTS):
         return None
-    protocol = match["low"] or match["high"] or b"\0"
-    return Claim("torch_legacy", 0, "it begins with torch's magic number", protocol=protocol[0])
+    protocol = next(number for start, number in _TORCH_LEGACY.items() if head.startswith(start))
+    return Claim("torch_legacy", 0, "it begins with torch's magic number", protocol=protocol)
 
 
 def _claim_tar(_source: ByteSource, head: bytes) -> Claim | None:
@@ -205,8 +205,8 @@ def _claim_safetensors(source: ByteSource, head: bytes) -> Claim | None:
 
 
 def _claim_pickle(source: ByteSource, head: bytes) -> Claim | None:
-    """Claim a PROTO opcode and an opcode behind it, or any opcode a pickle can begin with."""
-    if _TORCH_LEGACY.match(head):
+    """Claim a PROTO opcode and an opcode behind it."""
+    if head.startswith(_LEGACY_STARTS):
         return None
     if len(head) > 2 and head[0] == 0x80 and head[1] in _PICKLE_PROTOCOLS:
         frame_nbytes = int.from_bytes(head[3:11], "little") if head[2] == _FRAME else 0
@@ -216,6 +216,11 @@ def _claim_pickle(source: ByteSource, head: bytes) -> Claim | None:
         credible = frame_nbytes <= max(source.nbytes, _MAX_FRAME_NBYTES)
         if head[2] and credible and not length:
             return Claim("pickle", 0, f"PROTO {head[1]}", protocol=head[1])
+    return None
+
+
+def _guess_pickle(head: bytes) -> Claim | None:
+    """Claim any opcode that a pickle can begin with, and what follows it."""
     if _PICKLE_START.match(head):
         return Claim("pickle", 0, "it begins with a pickle opcode", strong=False, protocol=0)
     return None
@@ -226,9 +231,13 @@ def _claim_signature(_source: ByteSource, head: bytes) -> Claim | None:
         for kind, signature in _SIGNATURES:
             if head.startswith(signature):
                 return Claim(kind, 0, f"it begins with {signature[:8]!r}")
-    if _BZIP2.match(head):
+    if head.startswith(_BZIP2_START) and _BZIP2.match(head):
         return Claim("bzip2", 0, "it begins with a bzip2 block")
-    if _ZLIB.match(head):
+    return None
+
+
+def _guess_stream(head: bytes) -> Claim | None:
+    if head.startswith(_ZLIB):
         return Claim("zlib", 0, "it begins with a zlib header", strong=False)
     if _HTML.match(head):
         return Claim("html", 0, "it begins like a web page", strong=False)
@@ -244,3 +253,5 @@ _CLAIMANTS: Final[tuple[Callable[[ByteSource, bytes], Claim | None], ...]] = (
     _claim_pickle,
     _claim_zip_end,
 )
+# Weak claims, which nobody hears where a strong one begins at the first byte.
+_GUESSERS: Final[tuple[Callable[[bytes], Claim | None], ...]] = (_guess_stream, _guess_pickle)

@@ -70,7 +70,6 @@ import zlib
 
 from converter.anomaly import Anomaly
 from converter.byteio.source import WindowSource
-from converter.containers.inflated import InflatedSource
 from converter.containers.records import Archive, BrokenSource, Record
 from converter.containers.zip_directory import DirectoryParser
 from converter.containers.zip_end import read_directory
@@ -148,8 +147,10 @@ def check_crc(record: Record, limits: Limits = DEFAULT_LIMITS) -> Anomaly | None
     if crc != record.crc32:
         detail = f"the archive claims CRC {record.crc32:#010x}, the bytes have {crc:#010x}"
         return Anomaly("zip_crc_differs", detail, record=record.name)
-    if isinstance(data, InflatedSource):
-        leftover = data.check_end()
+    if record.compressed:
+        from converter.containers.inflated import InflatedSource
+
+        leftover = data.check_end() if isinstance(data, InflatedSource) else 0
         if leftover:
             detail = f"{leftover} packed bytes follow the end of the deflate stream"
             return Anomaly("zip_deflate_leftover", detail, record=record.name)
@@ -171,6 +172,9 @@ def _record(
     else:
         data = WindowSource(source, payload_offset, entry.csize, name)
         if compressed:
+            # torch packs nothing: few archives need what unpacks them.
+            from converter.containers.inflated import InflatedSource
+
             data = InflatedSource(data, entry.usize, name)
     return Record(
         entry.name,

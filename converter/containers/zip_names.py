@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from converter.containers.records import ascii_folded, ascii_folded_all
+from converter.patterns import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
     from converter.containers.zip_structures import AnomalyLog
 
-_UNSAFE: Final = re.compile(
+_UNSAFE: Final = lazy_pattern(
     r"^/|^[A-Za-z]:|\\|//|(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f]|^$",
 )
 # One of these is in every text of lines in which some line is unsafe, control characters apart.

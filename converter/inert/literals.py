@@ -9,27 +9,26 @@ All functions take the operand without its newline, and raise ValueError.
 
 from __future__ import annotations
 
-import re
+from converter.patterns import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from typing import Final
 
-is_plain_int: Final = re.compile(rb"-?(0|[1-9][0-9]*)|00|01").fullmatch
-is_plain_long: Final = re.compile(rb"-?(0|[1-9][0-9]*)L?").fullmatch
-is_plain_index: Final = re.compile(rb"0|[1-9][0-9]*").fullmatch
-is_plain_float: Final = re.compile(rb"-?([0-9]+\.?[0-9]*(e[+-]?[0-9]+)?|inf|nan)").fullmatch
+_PLAIN_INT: Final = lazy_pattern(rb"-?(0|[1-9][0-9]*)|00|01")
+_PLAIN_LONG: Final = lazy_pattern(rb"-?(0|[1-9][0-9]*)L?")
+_PLAIN_INDEX: Final = lazy_pattern(rb"0|[1-9][0-9]*")
+_PLAIN_FLOAT: Final = lazy_pattern(rb"-?([0-9]+\.?[0-9]*(e[+-]?[0-9]+)?|inf|nan)")
 
 _BLANKS: Final = rb"[ \t\n\v\f\r]*"
-_STRTOL: Final = re.compile(
-    _BLANKS + rb"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))"
-).fullmatch
-_STRTOD: Final = re.compile(
-    rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE
-).fullmatch
+_STRTOL: Final = lazy_pattern(_BLANKS + rb"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
+_STRTOD: Final = lazy_pattern(
+    rb"(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|infinity|nan)"
+)
 _MAX_C_LONG: Final = (1 << 63) - 1
 
-_ESCAPE: Final = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|(.|\n))?")
+_ESCAPE: Final = lazy_pattern(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|(.|\n))?")
 _ESCAPED: Final = {
     b"\n": b"",
     b"\\": b"\\",
@@ -45,11 +44,31 @@ _ESCAPED: Final = {
 }
 
 
+def is_plain_int(text: bytes) -> bool:
+    """Return whether a pickler could have written an operand of INT like that."""
+    return _PLAIN_INT.fullmatch(text) is not None
+
+
+def is_plain_long(text: bytes) -> bool:
+    """Return whether a pickler could have written an operand of LONG like that."""
+    return _PLAIN_LONG.fullmatch(text) is not None
+
+
+def is_plain_index(text: bytes) -> bool:
+    """Return whether a pickler could have written an operand of GET or PUT like that."""
+    return _PLAIN_INDEX.fullmatch(text) is not None
+
+
+def is_plain_float(text: bytes) -> bool:
+    """Return whether a pickler could have written an operand of FLOAT like that."""
+    return _PLAIN_FLOAT.fullmatch(text) is not None
+
+
 def _parse_c_long(text: bytes) -> int | None:
     """Return what ``strtol(text, &end, 0)`` gives if it takes all of `text`, else None."""
     if not text:
         return 0
-    match = _STRTOL(text)
+    match = _STRTOL.fullmatch(text)
     if match is None:
         return None
     sign, hexadecimal, octal, decimal = match.groups()
@@ -82,7 +101,7 @@ def parse_index(line: bytes) -> int:
 def parse_float(line: bytes) -> float:
     """Return the operand of FLOAT; a finite numeral beyond the range of a double is an error."""
     text = line.partition(b"\0")[0]
-    match = _STRTOD(text)
+    match = _STRTOD.fullmatch(text)
     if match is None:
         msg = "not a numeral"
         raise ValueError(msg)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from converter.frozen import Frozen
 from converter.inert.nodes import ByteString, CallNode, GlobalNode, Node, TupleNode
+from converter.patterns import lazy_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _ratio(_: CallNode, items: list[Node], __: NameOf) -> Fault | None:
 # Far beyond any range or length that a checkpoint keeps.
 _MAX_LENGTH: Final = 1 << 32
 _MAX_ZEROS: Final = 1 << 20
-_RATIO: Final = re.compile(r"-?[0-9]{1,1000}(?:/[0-9]{1,1000})?", re.ASCII)
+_RATIO: Final = lazy_pattern(r"-?[0-9]{1,1000}(?:/[0-9]{1,1000})?")
 _CHECKS: Final = {
     "sized": _sized,
     "filled": _filled,

@@ -11,7 +11,6 @@ from converter.risk.facts import Origin
 from converter.risk.finding import Finding, Location, Reach, Severity, shortened
 from converter.risk.known_names import Standing
 from converter.risk.name_uses import NameJudge, NameUse
-from converter.risk.paths import paths_of
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 
 TYPE_CHECKING = False
@@ -67,6 +66,9 @@ class PickleCase:
             first.setdefault((use.rule, use.known.text, use.role), use.node)
         more = [effect.target for effect in self.graph.effects]
         wanted = [*first.values(), *more]
+        # Only what has something to tell asks for the way to it.
+        from converter.risk.paths import paths_of
+
         return paths_of(self.graph.root, islice(wanted, self.scan_limits.max_paths))
 
     def locate(self, offset: int | None = None, node: Node = None) -> Location:

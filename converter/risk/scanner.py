@@ -11,7 +11,6 @@ from converter.errors import DepickleError
 from converter.limits import DEFAULT_LIMITS, Limits
 from converter.risk.case import Case
 from converter.risk.choice import rules_for
-from converter.risk.explanation import explain
 from converter.risk.finding import CouldNotTell, Finding, Location, Reach, Severity, shortened
 from converter.risk.gathering import gather
 from converter.risk.known_pickles import is_known_clean, keep_clean
@@ -196,8 +195,14 @@ def judge_facts(
         imports=imports,
         refused=refused_names(facts),
         weights_only=would_load(facts),
-        explanation=tuple(explain(facts)) if explained else (),
+        explanation=_explanation(facts) if explained else (),
     )
+
+
+def _explanation(facts: InputFacts) -> tuple[str, ...]:
+    from converter.risk.explanation import explain
+
+    return tuple(explain(facts))
 
 
 def _imports(case: Case) -> tuple[str, ...]:

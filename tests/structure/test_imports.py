@@ -18,6 +18,7 @@ LAYERS: Final = (
     "_version",
     "errors",
     "frozen",
+    "patterns",
     "limits",
     "anomaly",
     "dtypes",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from converter.byteio.source import MemorySource
 from converter.containers.detection import detect
 from converter.errors import DepickleError
 from converter.inert.names import canonical_name
 from converter.inert.nodes import GlobalNode, TupleNode
+from converter.patterns import lazy_pattern
 from converter.risk.argument_checks import literal
 from converter.risk.facts import Origin
 from converter.risk.gathering.glance import STARTERS
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from converter.risk.facts import PickleFacts
     from converter.risk.gathering.collector import Collector, Place
 
-_BASE64_WHOLE: Final = re.compile(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
+_BASE64_WHOLE: Final = lazy_pattern(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 _LOADS: Final = ("torch.storage", "_load_from_bytes")
 # PROTO and EXT.
 _BINARY_STARTERS: Final = frozenset({b"\x80", b"\x82", b"\x83", b"\x84"})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from converter.anomaly import Anomaly
 from converter.byteio.source import MemorySource
 from converter.containers.detection import Claim, Detection, detect
 from converter.errors import DepickleError, FormatError, UnsupportedError
 from converter.limits import DEFAULT_LIMITS, Limits
+from converter.patterns import lazy_pattern
 from converter.risk.facts import ArchiveFacts, Origin
 from converter.risk.finding import Skipped
 from converter.risk.gathering.archives import take_tar, take_zip
@@ -36,7 +35,7 @@ _TEXT_SUFFIXES: Final = (
 )
 # Without an ending: DeepSpeed writes the name of the newest folder into it.
 _TEXT_NAMES: Final = frozenset({"latest", "license", "readme"})
-_SAFETENSORS_HEAD: Final = re.compile(rb".{4}\0{4}\{[\"} ]", re.DOTALL)
+_SAFETENSORS_HEAD: Final = lazy_pattern(rb"(?s).{4}\0{4}\{[\"} ]")
 
 
 def gather(

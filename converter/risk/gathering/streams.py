@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import struct
 
 from converter.anomaly import Anomaly
 from converter.errors import ContainerError, LimitError
 from converter.inert.machine import read_graph
 from converter.inert.nodes import ByteString, ListNode
+from converter.patterns import lazy_pattern
 from converter.readers.joblib_file import RawArrays
 from converter.risk.facts import Context, Origin
 from converter.risk.gathering.glance import STARTERS
@@ -17,6 +17,7 @@ from converter.risk.survey import byte_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from typing import Final
 
     from converter.byteio.source import ByteSource
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 # What the five pickles of a legacy stream are.
 _LEGACY: Final = ("magic number", "protocol version", "system information", "object", "keys")
 _COUNT: Final = struct.Struct("<q")
-_PROTO: Final = re.compile(rb"\x80[\x02-\x05]")
+_PROTO: Final = lazy_pattern(rb"\x80[\x02-\x05]")
+_PROTOS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _ZIP: Final = b"PK"
-_NO_PADDING: Final = re.compile(rb"[^\0 \t\r\n]")
+_NO_PADDING: Final = lazy_pattern(rb"[^\0 \t\r\n]")
 _SEARCHED_NBYTES: Final = 1 << 16
 # Storage bytes behind a broken legacy stream may be many; this much of them is searched.
 _MAX_SEARCHED_NBYTES: Final = 1 << 24
@@ -189,7 +191,7 @@ def is_directory(rest: bytes) -> bool:
     """
     line, newline, _ = rest.partition(b"\n")
     plain = rest.startswith(_ZIP) and not (newline and line.isascii())
-    return plain and _PROTO.search(rest) is None
+    return plain and not any(proto in rest for proto in _PROTOS)
 
 
 def take_suspected(found: Collector, source: ByteSource, place: Place) -> None:

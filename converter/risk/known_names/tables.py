@@ -144,7 +144,7 @@ def _rows_by_module(file: str) -> dict[str, list[str]]:
     """Return module → the texts of its rows, as they stand behind the first block of a table."""
     # importlib.resources and pathlib take longer to import than a small file takes to scan.
     path = os.path.join(os.path.dirname(__file__), file)  # noqa: PTH118, PTH120 - as above
-    with open(path, encoding="ascii") as table:  # noqa: PTH123 - as above
+    with open(path, encoding="utf-8") as table:  # noqa: PTH123 - as above
         text = table.read()
     rows: dict[str, list[str]] = {}
     for row in text.rstrip("\n").split("\n\n")[1:]:

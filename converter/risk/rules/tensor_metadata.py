@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import islice
 
 from converter.dtypes import BY_NAME, BY_STORAGE_CLASS
@@ -143,7 +142,9 @@ def _beyond(
     case: Case, sizes: list[int], strides: list[int], offset: int, width: int, nbytes: int
 ) -> str | None:
     """Return how far a tensor reaches beyond its storage, or how far it is blown up."""
-    count = math.prod(sizes)
+    count = 1
+    for size in sizes:
+        count *= size
     if count == 0:
         return None
     last = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))

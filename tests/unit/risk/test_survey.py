@@ -57,3 +57,23 @@ def test_expanded_size() -> None:
     graph = read_graph(MemorySource(PROTO2 + doubled + STOP, "x"))
     assert expanded_size(graph, 10**9) == 3 * (1 << 20) - 1
     assert expanded_size(graph, 1000) == 1001
+
+
+def test_strings_that_may_hold_a_pickle() -> None:
+    """What is seen at a glance to be no blob is none: every beginning that is one is seen."""
+    named = ["cos\nsystem\n", "]}((cos\nsystem\n", "(S'a'\nios\nsystem\n"]
+    packed = ["\x80\x02", "x\x01", "x^", "x\x9c", "x\xda", "\x1f\x8b\x08", "PK\x03\x04"]
+    coded = ["gAI", "gAX", "eJ", "eNo", "eAE", "eF4", "H4sI", "QlpoOT", "/Td6WFo", "UEsDB"]
+    for value in (*named, *packed):
+        assert is_blob(value)
+        assert is_blob(value.encode("latin-1"))
+    for value in coded:
+        assert is_blob(value + "A" * 12)
+        assert is_blob((value + "A" * 12).encode())
+        assert not is_blob(value)
+        assert not is_blob(value.encode())
+    assert is_blob(b"BZh9")
+    assert is_blob(b"\xfd7zXZ")
+    for value in ("layer.weight", "conv1", "", "x\x02", "gAY" + "A" * 12, "c os\nsystem\n", "P\n"):
+        assert not is_blob(value)
+        assert not is_blob(value.encode("latin-1"))

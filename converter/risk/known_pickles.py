@@ -50,9 +50,13 @@ class KnownPickle:
 _KNOWN: Final[dict[tuple[bytes, Limits], KnownPickle]] = {}
 
 
-def small_pickle(source: ByteSource, start: int) -> bytes | None:
-    """Return the bytes of a source that begins with a pickle, if they are few."""
-    if start or not 0 < source.nbytes <= _LONGEST:
+def small_pickle(source: ByteSource, start: int, scan_limits: ScanLimits) -> bytes | None:
+    """Return the bytes of a source that begins with a pickle, if they are few.
+
+    What is kept of a pickle holds its census, and is found by `Limits` alone: so none is small
+    whose opcodes would not be counted.
+    """
+    if start or not 0 < source.nbytes <= min(_LONGEST, scan_limits.max_census_bytes):
         return None
     return source.read_at(0, source.nbytes)
 

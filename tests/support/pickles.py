@@ -69,17 +69,31 @@ def tensor_opcodes(key: str, numel: int) -> bytes:
     )
 
 
-def torch_zip(pickle: bytes, storages: dict[str, bytes]) -> bytes:
-    """Return a zip archive laid out as torch.save does, around a given pickle."""
+def torch_zip(
+    pickle: bytes,
+    storages: dict[str, bytes],
+    *,
+    root: str = "archive",
+    extra: dict[str, bytes] | None = None,
+) -> bytes:
+    """Return a zip archive laid out as torch.save does, around a given pickle.
+
+    Args:
+        pickle: what it holds as ``data.pkl``.
+        storages: storage key → numbers.
+        root: its folder.
+        extra: more records, by their names in that folder.
+    """
     records = {
         "data.pkl": pickle,
         "byteorder": b"little",
         **{f"data/{key}": data for key, data in storages.items()},
+        **(extra or {}),
         "version": b"3\n",
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in records.items():
             # ZipInfo by itself has the same date every time.
-            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
+            archive.writestr(zipfile.ZipInfo(f"{root}/{name}"), content)
     return buffer.getvalue()

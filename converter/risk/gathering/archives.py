@@ -157,7 +157,7 @@ def _take_archive(found: Collector, listed: Listed, place: Place) -> None:
         record_nbytes = record.data.nbytes
         if record_nbytes == 0 and record.is_folder:
             continue
-        if _is_plain(record) or not take_record(found, listed, record, inside):
+        if is_plain_record(record) or not take_record(found, listed, record, inside):
             peeked += 1
             nbytes += record_nbytes
     _take_directory(found, listed, place)
@@ -182,7 +182,7 @@ def _take_directory(found: Collector, listed: Listed, place: Place) -> None:
         take_stacked(found, listed.source, here, stop)
 
 
-def _is_plain(record: Record) -> bool:
+def is_plain_record(record: Record) -> bool:
     """Return whether a record begins with nothing that is a pickle, an archive or code."""
     if record.problem is not None or record.name.lower().endswith(_NOTABLE_ENDINGS):
         return False
@@ -314,7 +314,8 @@ def _peek(found: Collector, data: ByteSource, place: Place, *, expected: bool) -
 
 
 def _is_storage(record: Record) -> bool:
-    return any(part in _STORAGE_FOLDERS for part in record.name.split("/")[:-1])
+    """Return whether a record stands among numbers; the root folder is called as the file was."""
+    return any(part in _STORAGE_FOLDERS for part in record.name.split("/")[1:-1])
 
 
 def _check_crc(found: Collector, record: Record, place: Place, kind: str) -> None:

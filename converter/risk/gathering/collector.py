@@ -179,7 +179,7 @@ class Collector:
         limits = self.limits
         if not place.expected:
             limits = self.peeking()
-        data = small_pickle(source, start)
+        data = small_pickle(source, start, self.scan_limits)
         known = find_known(data, limits)
         if known is not None:
             self.keep(known.graph, source.nbytes, place, known=known)

@@ -16,7 +16,7 @@ from converter.containers.records import Archive, Record
 from converter.containers.zip_layout import layout_of
 from converter.frozen import Frozen
 from converter.risk.facts import ArchiveFacts, Context, Origin
-from converter.risk.gathering.archives import Listed, take_record
+from converter.risk.gathering.archives import Listed, is_plain_record, take_record
 from converter.risk.gathering.collector import Place
 from converter.risk.gathering.gatherer import collector_of
 from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain
@@ -264,10 +264,15 @@ def _learn(found: Collector, source: ByteSource) -> None:
 
 
 def _is_clean(found: Collector, archive: Archive) -> bool:
-    """Return whether an archive is one of torch's, with its one pickle and nothing odd."""
+    """Return whether an archive is one of torch's, with its one pickle and nothing odd.
+
+    Nothing but the pickle may have been worth more than a glance, even in vain: how far another
+    record is followed, and whether it is told that it cannot be read, depends on its whole name.
+    """
     if found.anomalies or found.codes or found.unread or len(found.pickles) != 1:
         return False
     pickle = found.pickles[0]
+    others = [record for record in archive.records if record.name != pickle.record]
     return (
         [claim.kind for claim in found.claims] == ["zip"]
         and found.claims[0].offset == 0
@@ -275,4 +280,5 @@ def _is_clean(found: Collector, archive: Archive) -> bool:
         and pickle.record == f"{archive.root}/{_PICKLE}"
         and pickle.origin is Origin.MAIN
         and not pickle.reached
+        and all(map(is_plain_record, others))
     )

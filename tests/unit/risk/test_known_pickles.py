@@ -57,6 +57,15 @@ def test_limits_count_for_a_pickle_that_was_clean_before() -> None:
     assert "over-a-limit" in {finding.rule for finding in report.findings}
 
 
+def test_what_is_not_counted_by_one_scan_is_counted_by_the_next() -> None:
+    own = PROTO2 + tensor(storage(), [2], [1]) + STOP  # no other test has read it before
+    source = MemorySource(torch_zip(own, {"0": bytes(16)}), "a.pth")
+    few = DEFAULT_SCAN_LIMITS._replace(max_census_bytes=10)
+    for _ in range(2):
+        assert scan_source(source, scan_limits=few).weights_only is None
+        assert scan_source(source).weights_only
+
+
 def facts_of(path: Path) -> InputFacts:
     with FileSource(path) as source:
         return gather(source)

@@ -154,6 +154,18 @@ def test_pseudo_code_is_told_of_what_is_known() -> None:
     assert report.explanation[0].startswith("# archive/data.pkl")
 
 
+@pytest.mark.parametrize("root", ["data", "archive"])
+def test_what_is_not_read_is_told_whatever_the_root_folder_is_called(root: str) -> None:
+    broken = b"PK\x03\x04 and no archive"
+    for name in ("data", "archive", root):
+        data = torch_zip(TENSOR, {"0": bytes(16)}, root=name, extra={"other": broken})
+        for _ in range(4):
+            report = scan_source(MemorySource(data, "a.pt"))
+            assert report == read_alone(data)
+            assert report.verdict == "unreadable"
+        assert alike(data) is None
+
+
 def test_nothing_is_learned_of_what_is_odd() -> None:
     for _ in range(4):
         scan_source(MemorySource(EVIL, "a.pt"))

@@ -8,14 +8,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from converter.errors import SourceError
-from converter.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final, Self
 
 
-class Extent(Frozen):
+class Extent:
     """Raw bytes inside an open file, for copies that need not pass through Python.
 
     Attributes:
@@ -24,9 +23,14 @@ class Extent(Frozen):
         nbytes: length.
     """
 
-    descriptor: int
-    offset: int
-    nbytes: int
+    __slots__ = ("descriptor", "nbytes", "offset")
+
+    # Made three times for each tensor that is copied: hence no `Frozen`.
+    def __init__(self, descriptor: int, offset: int, nbytes: int) -> None:
+        """Hold what is told."""
+        self.descriptor: Final = descriptor
+        self.offset: Final = offset
+        self.nbytes: Final = nbytes
 
 
 class ByteSource(ABC):

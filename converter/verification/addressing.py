@@ -138,7 +138,7 @@ def tensor_layout(tensor: TensorRef, limits: Limits, where: str) -> Layout:
     packed = VALUES_PER_BYTE.get(tensor.dtype.name)
     unit = tensor.dtype.itemsize
     shape = tensor.shape
-    steps = tuple(step * unit for step in tensor.stride)
+    steps = tuple([step * unit for step in tensor.stride])
     origin = tensor.offset * unit
     if len(shape) != len(steps) or min((origin, *shape, *steps)) < 0:
         raise TensorError(
@@ -184,7 +184,9 @@ def _check_inside(
 ) -> None:
     if 0 in shape:
         return
-    stop = origin + unit + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+    stop = origin + unit
+    for size, step in zip(shape, steps, strict=True):
+        stop += (size - 1) * step
     if stop > source.nbytes:
         raise TensorError(
             "tensor outside its storage",
@@ -215,14 +217,20 @@ def _resolution(tensor: TensorRef, where: str) -> Resolution | None:
     return None if idle else found
 
 
-def contiguous_layout(source: ByteSource, start: int, unit: int, shape: Sequence[int]) -> Layout:
+def contiguous_layout(source: ByteSource, start: int, unit: int, shape: tuple[int, ...]) -> Layout:
     """Return the layout of elements that follow one another in row-major order."""
+    return Layout(source, start, unit, shape, row_major_steps(shape, unit))
+
+
+@functools.lru_cache(maxsize=1024)  # many tensors have one of few shapes
+def row_major_steps(shape: tuple[int, ...], unit: int) -> tuple[int, ...]:
+    """Return the steps per dimension of elements that follow one another in row-major order."""
     steps: list[int] = []
     step = unit
     for size in reversed(shape):
         steps.append(step)
         step *= size
-    return Layout(source, start, unit, tuple(shape), tuple(reversed(steps)))
+    return tuple(reversed(steps))
 
 
 def merge_dimensions(

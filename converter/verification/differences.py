@@ -11,9 +11,10 @@ from converter.verification.addressing import (
     Layout,
     iter_boxes,
     merge_dimensions,
+    row_major_steps,
     tile_shape,
 )
-from converter.verification.boxes import Scratch, read_box
+from converter.verification.boxes import Scratch, read_box, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +185,7 @@ class Comparison:
         Raises:
             SourceError: one side cannot be read.
         """
-        if self._plain and self._same_bytes(box):
+        if self._plain and self._same_bytes(box, scratch):
             return None
         if box is _WHOLE:
             self._divide()
@@ -224,7 +225,7 @@ class Comparison:
         unit = self.mismatch.flat_index
         flat_index = unit * self._per_unit
         offset = None
-        if self._output.steps == _flat_steps(self._output.shape, self._output.unit):
+        if self._output.steps == row_major_steps(self._output.shape, self._output.unit):
             offset = self._output.origin + unit * self._output.unit
         return Difference(
             DifferenceKind.BYTES,
@@ -238,19 +239,19 @@ class Comparison:
             count=self.mismatch.count,
         )
 
-    def _same_bytes(self, box: Box) -> bool:
+    def _same_bytes(self, box: Box, scratch: Scratch) -> bool:
         """Return whether a box of two plain runs is equal; needs neither buffers nor numpy."""
         expected, found = self._expected, self._found
         start = box.start[0] * expected.unit if box.start else 0
         nbytes = self.box_nbytes(box)
-        left = expected.source.read_at(expected.origin + start, nbytes)
-        return left == found.source.read_at(found.origin + start, nbytes)
+        left = read_run(expected, start, nbytes, scratch)
+        return left == read_run(found, start, nbytes, scratch)
 
     def _divide(self) -> None:
         """Merge dimensions and choose the size of boxes; short runs that are equal need neither."""
         expected, found = self._expected, self._found
         merged, walks = merge_dimensions(
-            expected.shape, expected.steps, found.steps, _flat_steps(expected.shape)
+            expected.shape, expected.steps, found.steps, row_major_steps(expected.shape, 1)
         )
         self._expected = _reshaped(expected, merged, walks[0])
         self._found = _reshaped(found, merged, walks[1])
@@ -273,6 +274,8 @@ def _is_run(layout: Layout) -> bool:
     """Return whether elements are values as they stand and follow one another in order."""
     if layout.resolution is not None:
         return False
+    if layout.steps == row_major_steps(layout.shape, layout.unit):
+        return True
     step = layout.unit
     for size, pace in zip(reversed(layout.shape), reversed(layout.steps), strict=True):
         if size != 1:
@@ -284,16 +287,6 @@ def _is_run(layout: Layout) -> bool:
 
 def _reshaped(layout: Layout, shape: tuple[int, ...], steps: tuple[int, ...]) -> Layout:
     return Layout(layout.source, layout.origin, layout.unit, shape, steps, layout.resolution)
-
-
-def _flat_steps(shape: tuple[int, ...], unit: int = 1) -> tuple[int, ...]:
-    """Return how far one index counts in row-major order, per dimension."""
-    steps: list[int] = []
-    step = unit
-    for size in reversed(shape):
-        steps.append(step)
-        step *= size
-    return tuple(reversed(steps))
 
 
 def _unravel(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

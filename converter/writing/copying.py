@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+from converter.byteio.short_reads import ShortReads
 from converter.errors import SourceError
 
 if TYPE_CHECKING:
@@ -80,6 +81,54 @@ class WriteTrack:
         if self._untold:
             self._progress.advance(self._untold)
             self._untold = 0
+
+
+class ShortPieces:
+    """Collects pieces that follow one another in the output, and writes many of them at once."""
+
+    def __init__(self, sink: Sink, track: WriteTrack, limits: Limits) -> None:
+        """Begin with none."""
+        self._most_nbytes: Final = min(_BUFFER_NBYTES, limits.copy_chunk_bytes)
+        self._sink: Final = sink
+        self._track: Final = track
+        self._reads: Final = ShortReads()
+        self._pieces: list[bytes] = []
+        self._start = 0
+        self._nbytes = 0
+
+    def take(self, extent: Extent, position: int) -> bool:
+        """Take what is short and can be read, for `position`; return whether it was.
+
+        The pieces taken since the last `flush` follow one another.
+
+        Raises:
+            SinkError: the sink cannot be written.
+        """
+        if extent.nbytes > self._most_nbytes:
+            return False
+        piece = self._reads.read(extent.descriptor, extent.offset, extent.nbytes)
+        if piece is None:
+            return False
+        if not self._pieces:
+            self._start = position
+        self._pieces.append(piece)
+        self._nbytes += len(piece)
+        if self._nbytes >= self._most_nbytes:
+            self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Write what was taken.
+
+        Raises:
+            SinkError: the sink cannot be written.
+        """
+        if self._pieces:
+            self._sink.write_at(self._start, b"".join(self._pieces))
+            self._track.written(self._nbytes)
+            self._track.complete_to(self._start + self._nbytes)
+            self._pieces.clear()
+            self._nbytes = 0
 
 
 def copy_extent(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from converter.byteio.source import Extent
 from converter.checkpoint.resolving import is_verbatim
 from converter.errors import SinkError
-from converter.writing.copying import WriteTrack, copy_extent
+from converter.writing.copying import ShortPieces, WriteTrack, copy_extent
 from converter.writing.gather import TensorBytes
 
 if TYPE_CHECKING:
@@ -37,15 +37,21 @@ def write_file(plan: FilePlan, sink: Sink, progress: Progress, limits: Limits) -
     sink.write_at(0, plan.header)
     position = len(plan.header)
     track.written(position)
+    short = ShortPieces(sink, track, limits)
     for run in _iter_runs(plan.entries):
-        if isinstance(run, Extent):
-            copy_extent(run, sink, position, track, limits)
+        if isinstance(run, Extent) and short.take(run, position):
             position += run.nbytes
         else:
-            position += _write_tensor(run.tensor, sink, position, track, limits)
-        track.complete_to(position)
+            short.flush()
+            if isinstance(run, Extent):
+                copy_extent(run, sink, position, track, limits)
+                position += run.nbytes
+            else:
+                position += _write_tensor(run.tensor, sink, position, track, limits)
+            track.complete_to(position)
         if position > plan.nbytes:
             break
+    short.flush()
     track.finish()
     if position != plan.nbytes:
         msg = (
@@ -62,7 +68,7 @@ def _iter_runs(entries: Sequence[EntryPlan]) -> Iterator[Extent | EntryPlan]:
     """
     pending: Extent | None = None
     for entry in entries:
-        if entry.nbytes == 0:
+        if entry.start == entry.stop:
             continue
         extent = _extent_of(entry.tensor)
         if (
@@ -88,9 +94,10 @@ def _extent_of(tensor: TensorRef) -> Extent | None:
         return None
     outer = tensor.storage.data.extent()
     start, stop = tensor.byte_range
-    if outer is None or stop > outer.nbytes or stop - start != tensor.nbytes:
+    nbytes = tensor.nbytes
+    if outer is None or stop > outer.nbytes or stop - start != nbytes:
         return None
-    return Extent(outer.descriptor, outer.offset + start, tensor.nbytes)
+    return Extent(outer.descriptor, outer.offset + start, nbytes)
 
 
 def _write_tensor(

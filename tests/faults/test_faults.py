@@ -101,6 +101,16 @@ FAULTS = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def every_way_of_the_bytes() -> Iterator[None]:
+    """Have a small checkpoint copied by the kernel in part, and in part as short pieces."""
+    with (
+        mock.patch("converter.writing.copying._PAGE_NBYTES", 1),
+        mock.patch("converter.byteio.short_reads.LONGEST_SHORT_NBYTES", 64),
+    ):
+        yield
+
+
 @pytest.fixture(scope="module", params=["new", "replaced"])
 def replace(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "replaced")

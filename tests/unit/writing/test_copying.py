@@ -10,10 +10,10 @@ import pytest
 
 from converter.byteio.source import Extent
 from converter.errors import SourceError
-from converter.limits import Limits
+from converter.limits import DEFAULT_LIMITS, Limits
 from converter.progress import SilentProgress
 from converter.writing import copying
-from converter.writing.copying import WriteTrack, copy_extent
+from converter.writing.copying import ShortPieces, WriteTrack, copy_extent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,3 +173,33 @@ def test_refused_advice_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     sink = FileSink(tmp_path / "out")
     os.close(sink.descriptor)
     WriteTrack(sink, SilentProgress()).complete_to(10)
+
+
+def test_short_pieces_are_written_together(tmp_path: Path, source: int) -> None:
+    sink = FileSink(tmp_path / "out")
+    seen = Seen()
+    track = WriteTrack(sink, seen)
+    short = ShortPieces(sink, track, DEFAULT_LIMITS)
+    assert short.take(Extent(source, 40, 8), 2)
+    assert short.take(Extent(source, 0, 4), 10)
+    assert sink.path.read_bytes() == b""
+    short.flush()
+    assert short.take(Extent(source, 99, 1), 20)
+    assert not short.take(Extent(source, 99, 2), 21)
+    short.flush()
+    short.flush()
+    track.finish()
+    body = bytes([*range(40, 48), *range(4)])
+    assert sink.path.read_bytes() == bytes(2) + body + bytes(6) + bytes([99])
+    assert sum(seen.amounts) == 13
+    os.close(sink.descriptor)
+
+
+def test_short_pieces_are_written_before_they_are_many(tmp_path: Path, source: int) -> None:
+    sink = FileSink(tmp_path / "out")
+    short = ShortPieces(sink, WriteTrack(sink, Seen()), TINY)
+    assert short.take(Extent(source, 0, 6), 0)
+    assert short.take(Extent(source, 20, 6), 6)
+    assert not short.take(Extent(source, 20, 8), 12)
+    assert sink.path.read_bytes() == bytes([*range(6), *range(20, 26)])
+    os.close(sink.descriptor)

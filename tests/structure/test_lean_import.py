@@ -22,5 +22,16 @@ def test_importing_the_package_is_lean() -> None:
     assert imported_by("import converter", HEAVY) == set()
 
 
+def test_importing_the_package_brings_nothing_else() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import converter\n"
+        "print(*sorted(sys.modules.keys() - before))"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert set(outcome.stdout.split()) <= {"__future__", "converter", "converter._version"}
+
+
 def test_heavy_import_is_seen() -> None:
     assert imported_by("import converter, click", HEAVY) == {"click"}

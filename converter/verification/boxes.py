@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from converter.byteio.short_reads import LONGEST_SHORT_NBYTES, ShortReads
 from converter.verification.addressing import (
     Box,
     Layout,
@@ -38,18 +37,13 @@ _ROUND_ELEMENTS: Final = 1 << 16
 
 
 class Scratch:
-    """Buffers that are used again for every box, and short reads; one for each thread.
+    """Buffers that are used again for every box; one for each thread."""
 
-    Attributes:
-        short_reads: what serves the short runs of both sides.
-    """
-
-    __slots__ = ("_buffers", "short_reads")
+    __slots__ = ("_buffers",)
 
     def __init__(self) -> None:
         """Start with none."""
         self._buffers: Final[dict[str, Block]] = {}
-        self.short_reads: Final = ShortReads()
 
     def block(self, use: str, nbytes: int) -> Block:
         """Return `nbytes` bytes of unknown content, valid until the next call with that `use`."""
@@ -60,22 +54,6 @@ class Scratch:
             buffer = np.empty(nbytes, dtype=np.uint8)
             self._buffers[use] = buffer
         return buffer[:nbytes]
-
-
-def read_run(layout: Layout, start: int, nbytes: int, scratch: Scratch) -> bytes:
-    """Return `nbytes` bytes as they lie, from `start` bytes behind the first element.
-
-    Raises:
-        SourceError: they cannot be read.
-    """
-    source, offset = layout.source, layout.origin + start
-    if nbytes <= LONGEST_SHORT_NBYTES:
-        extent = source.extent()
-        if extent is not None and offset >= 0 and offset + nbytes <= extent.nbytes:
-            found = scratch.short_reads.read(extent.descriptor, extent.offset + offset, nbytes)
-            if found is not None:
-                return found
-    return source.read_at(offset, nbytes)
 
 
 def read_box(layout: Layout, box: Box, scratch: Scratch, side: str) -> Block:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from converter.byteio.short_reads import ShortReads
 from tests.conftest import REPOSITORY
 from tests.support.command import depickle
 from tests.support.pickles import tensor_opcodes, text, torch_zip
@@ -66,6 +67,23 @@ def test_any_flipped_bit_is_found(source: Path, output: Path) -> None:
         assert outcome.code in (11, 20), f"byte {index}: {outcome.out}"
         assert "Traceback" not in outcome.out + outcome.err
         assert "a defect" not in outcome.err
+
+
+@pytest.mark.parametrize("fault", [lambda piece: piece[::-1], lambda piece: piece[1:] + piece[:1]])
+def test_fault_of_the_writer_in_reading_the_source_is_found(
+    fault: Callable[[bytes], bytes], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that undoes itself when it is made twice would hide where both sides read alike."""
+    honest = ShortReads.read
+
+    def wrong(self: ShortReads, descriptor: int, offset: int, nbytes: int) -> bytes | None:
+        piece = honest(self, descriptor, offset, nbytes)
+        return None if piece is None else fault(piece)
+
+    monkeypatch.setattr(ShortReads, "read", wrong)
+    target = tmp_path / "run.safetensors"
+    assert depickle("convert", source, target).code == 20
+    assert not target.exists()
 
 
 @pytest.mark.parametrize("name", ["format", "depickle.document", "depickle.document.sha256"])

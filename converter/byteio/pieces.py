@@ -1,13 +1,17 @@
-"""Cuts bytes into pieces at places that are known, all of them in one step."""
+"""Cuts bytes into pieces at places that are known, and leaves out those nobody looks at."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
+    from typing import Final, TypeAlias
+
+    from converter.byteio.source import ByteSource
 
     Pieces: TypeAlias = Callable[[bytes], tuple[bytes, ...]]
     """Cuts out the same places of whatever bytes it is given."""
@@ -27,3 +31,37 @@ def parts_between(parts: list[slice], nbytes: int) -> list[slice] | None:
     if any(start < stop for start, stop in zip(starts, stops, strict=True)):
         return None
     return [slice(stop, start) for stop, start in zip(stops, starts, strict=True)]
+
+
+class Excerpt:
+    """What is left of a source where some of its bytes are left out.
+
+    Attributes:
+        nbytes: how many bytes are left.
+    """
+
+    def __init__(self, left_out: list[slice], nbytes: int) -> None:
+        """Leave out some parts of `nbytes` bytes; they ascend and do not overlap."""
+        starts = [0, *(part.stop for part in left_out)]
+        stops = [*(part.start for part in left_out), nbytes]
+        self._ranges: Final = [
+            (start, stop - start) for start, stop in zip(starts, stops, strict=True)
+        ]
+        self._stops: Final = starts[1:]
+        lost: list[int] = [part.stop - part.start for part in left_out]
+        self._lost: Final = list(accumulate(lost, initial=0))
+        self.nbytes: Final = nbytes - self._lost[-1]
+
+    def read(self, source: ByteSource) -> bytes:
+        """Return the bytes that are left of a source.
+
+        Raises:
+            SourceError: it is shorter, or cannot be read.
+        """
+        if len(self._ranges) == 1:
+            return source.read_at(*self._ranges[0])
+        return b"".join([source.read_at(start, nbytes) for start, nbytes in self._ranges])
+
+    def place(self, offset: int) -> int:
+        """Return where an offset of the source, or what follows it, is among what is left."""
+        return offset - self._lost[bisect_right(self._stops, offset)]

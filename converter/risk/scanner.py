@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 UNREADABLE_RULE = "unreadable-input"
 # A file of this many bytes is read at once: that costs less than the forty reads it would take.
 _READ_WHOLE_NBYTES: Final = 1 << 16
-# Lengths in bytes of such files so far.
+# Lengths in bytes of the files so far.
 _LENGTHS: Final[set[int]] = set()
 _MOST_LENGTHS: Final = 1_024
 
@@ -142,10 +142,10 @@ def scan_source(
 
 
 def _comes_again(source: ByteSource) -> bool:
-    """Return whether a small input is as long as one before: most are alone, or unlike any."""
+    """Return whether an input is as long as one before: most are alone, or unlike any."""
     nbytes = source.nbytes
-    if nbytes > _READ_WHOLE_NBYTES or nbytes in _LENGTHS:
-        return nbytes <= _READ_WHOLE_NBYTES
+    if nbytes in _LENGTHS:
+        return True
     if len(_LENGTHS) >= _MOST_LENGTHS:
         _LENGTHS.clear()
     _LENGTHS.add(nbytes)

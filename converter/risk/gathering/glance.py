@@ -48,6 +48,7 @@ _COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.CO
 _LINES: Final = frozenset({Argument.LINE, Argument.LINE_PAIR})
 # What an opcode is to this walk, where it is not just some bytes to step over.
 _IS_NAME, _IS_COUNTED, _IS_LINE, _IS_STOP, _IS_UNKNOWN = 0, -1, -2, -3, -4
+_ENDS: Final = (_IS_STOP, _IS_UNKNOWN)
 # No numbers are opcodes for so long.
 _MOST_OPCODES: Final = 1_000
 
@@ -73,6 +74,13 @@ _CALL_BYTES: Final = frozenset(opcode.byte for opcode in OPCODES if opcode.name 
 _LENGTH_NBYTES: Final = {
     opcode.byte: opcode.argument.fixed_nbytes for opcode in OPCODES if opcode.argument in _COUNTED
 }
+_NUMERAL_BYTES: Final = frozenset(b"ILFgp")
+_STRING, _QUOTES = 0x53, (b"", b"'", b'"')
+_NUMERAL_STARTS: Final = frozenset(
+    [b"", *(bytes([byte]) for byte in b"+-.0123456789INin \t\n\v\f\r\0_")]
+)
+_ASCII_BYTES: Final = frozenset(b"Pi")
+_GLOBAL, _LONGEST_CHARACTER = 0x63, 4
 # Values that STACK_GLOBAL takes from the stack, each of which some opcode has put there.
 _STACK_GLOBAL, _TAKEN = 0x93, 2
 
@@ -97,42 +105,42 @@ def may_tell(data: bytes, nbytes: int) -> bool:
         if step > 0:
             calls = calls or byte in _CALL_BYTES
             position += step
-        elif step == _IS_UNKNOWN:
-            return False
-        elif step == _IS_STOP:
-            return calls
-        elif step == _IS_NAME:
-            if byte == _STACK_GLOBAL:
-                return count >= _TAKEN
-            return _may_name(data, position + 1, nbytes)
+        elif step in _ENDS:
+            return calls and step == _IS_STOP
+        elif byte == _STACK_GLOBAL:
+            return count >= _TAKEN
         elif step == _IS_COUNTED:
             stop = position + 1 + _LENGTH_NBYTES[byte]
             position = stop + int.from_bytes(data[position + 1 : stop], "little")
         else:
             newline = data.find(b"\n", position)
+            if _is_malformed(byte, data[position + 1 : newline if newline >= 0 else end]):
+                return False
             if newline < 0:
                 return end < nbytes
+            if step == _IS_NAME:
+                return True
             position = newline + 1
     return True
 
 
-def _may_name(data: bytes, start: int, nbytes: int) -> bool:
-    """Return whether a line begins here that could be the name of a module, and another one."""
-    stop = data.find(b"\n", start)
-    if stop < 0:
-        return len(data) < nbytes
-    try:
-        data[start:stop].decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _is_malformed(byte: int, line: bytes) -> bool:
+    """Return whether a line, or what there is of it, is no operand of an opcode, however it ends.
 
-
-def is_plain(payload: bytes) -> bool:
-    """Return whether a whole record begins nothing that is a pickle, an archive or code."""
-    if payload[:1] not in _NOTABLE_BYTES and len(payload) <= _FAR:
-        return True
-    return is_plain_head(payload[:HEAD_NBYTES], len(payload))
+    See `converter.inert.literals` for numerals and quoted texts; names and persistent ids are text.
+    """
+    if byte in _NUMERAL_BYTES:
+        return line[:1] not in _NUMERAL_STARTS
+    if byte == _STRING:
+        return line[:1] not in _QUOTES
+    if byte in _ASCII_BYTES:
+        return not line.isascii()
+    if byte == _GLOBAL:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return error.start < len(line) - _LONGEST_CHARACTER
+    return False
 
 
 def is_plain_head(head: bytes, nbytes: int) -> bool:
@@ -142,7 +150,7 @@ def is_plain_head(head: bytes, nbytes: int) -> bool:
         head: the bytes, or the first `HEAD_NBYTES` of them.
         nbytes: how many there are in all.
     """
-    if head.startswith(_FAR_STARTS, _FAR):
+    if len(head) > _FAR and head.startswith(_FAR_STARTS, _FAR):
         return False
     if head[:1] not in _NOTABLE_BYTES:
         return True

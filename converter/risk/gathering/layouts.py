@@ -1,4 +1,4 @@
-"""Small archives laid out like one that was read before: what is the same is not read again.
+"""Archives laid out like one that was read before: what is the same is not read again.
 
 Folders hold the checkpoints of one run, which differ in their numbers. Where every byte of an
 archive but its numbers, its pickle, their checksums and the name of its root folder is that of one
@@ -8,7 +8,6 @@ goes the long way, and so does each one in which anything is not as it was.
 
 from __future__ import annotations
 
-import re
 import zlib
 
 from converter.byteio.source import MemorySource
@@ -19,7 +18,7 @@ from converter.risk.facts import ArchiveFacts, Context, Origin
 from converter.risk.gathering.archives import Listed, is_plain_record, take_record
 from converter.risk.gathering.collector import Place
 from converter.risk.gathering.gatherer import collector_of
-from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain
+from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain_head
 from converter.risk.gathering.pickle_layout import pickle_layout_of
 from converter.risk.gathering.streams import is_directory
 
@@ -41,16 +40,19 @@ if TYPE_CHECKING:
 
 _KIND: Final = "torch_save"
 _PICKLE: Final = "data.pkl"
-# Storages, and the number that torch makes of all names and checksums.
-_FREE: Final = re.compile(r"data/[0-9]+|\.data/serialization_id|data\.pkl")
+_STORAGE: Final = "data/"
+# The number that torch makes of all names and checksums.
+_NUMBER: Final = ".data/serialization_id"
 _USTAR_STOP: Final = HEAD_NBYTES
 _USTAR_START: Final = HEAD_NBYTES - len(USTAR)
-# Layouts, and of each the pickles whose reports are kept: a few MiB at most. No report makes room
-# for another: where pickles are all different, finding out what is fixed in them costs too much.
+# Layouts, and of each the pickles whose reports are kept. No report makes room for another: where
+# pickles are all different, finding out what is fixed in them costs too much.
 _MOST_LAYOUTS: Final = 32
 _MOST_ALIKE: Final = 4
 _MOST_REPORTS: Final = 8
-_LONGEST_KEPT: Final = 1 << 14
+# Bytes that are looked at of one archive, and that are kept of all.
+_LONGEST: Final = 1 << 18
+_MOST_NBYTES: Final = 1 << 23
 _LONGEST_ENDING: Final = 16
 
 
@@ -116,7 +118,7 @@ class Alike:
     @property
     def pickle(self) -> bytes:
         """Return its pickle."""
-        return self.parts.payloads[self.known.number]
+        return self.parts.heads[self.known.number]
 
     @property
     def crc32(self) -> int:
@@ -141,11 +143,12 @@ class Alike:
         if told or len(facts.pickles) != 1 or len(self.known.reports) >= _MOST_REPORTS:
             return
         ending = _ending(report.name)
-        if len(self.pickle) > _LONGEST_KEPT or len(ending) > _LONGEST_ENDING:
+        if len(ending) > _LONGEST_ENDING:
             return
         layout = pickle_layout_of(self.pickle, facts.pickles[0].graph, self.known.limits)
         if layout is not None:
             self.known.reports.append(KnownReport(self.pickle, layout, ending, report))
+            _make_room()
 
 
 def _ending(name: str) -> str:
@@ -163,18 +166,38 @@ def forget_layouts() -> None:
 
 
 def find_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> Alike | None:
-    """Return an archive as one that is laid out like a known one, or None."""
-    layouts = _KNOWN.get(source.nbytes)
-    if layouts is None or not isinstance(source, MemorySource):
+    """Return an archive as one that is laid out like a known one, or None.
+
+    Raises:
+        SourceError: the source cannot be read.
+    """
+    found = _find_layout(source, limits, scan_limits)
+    if found is None or not _is_usual(*found):
         return None
-    data = source.read_at(0, source.nbytes)
-    for known in layouts:
-        if not (_is_same(known.limits, limits) and _is_same(known.scan_limits, scan_limits)):
-            continue
-        parts = known.layout.parts_of(data)
-        if parts is not None:
-            return Alike(known, parts) if _is_usual(known, parts, data) else None
+    known, parts, _ = found
+    return Alike(known, parts)
+
+
+def _find_layout(
+    source: ByteSource, limits: Limits, scan_limits: ScanLimits
+) -> tuple[KnownLayout, FreeParts, bytes] | None:
+    """Return the layout that an archive has, what is different in it, and its excerpt."""
+    for known in _KNOWN.get(source.nbytes, ()):
+        if _is_same(known.limits, limits) and _is_same(known.scan_limits, scan_limits):
+            data = known.layout.excerpt.read(source)
+            parts = known.layout.parts_of(data)
+            if parts is not None:
+                return known, parts, data
     return None
+
+
+def _make_room() -> None:
+    """Forget every archive where too much is kept."""
+    kept = [known for several in list(_KNOWN.values()) for known in several]
+    nbytes = sum(sum(map(len, known.layout.same)) for known in kept)
+    nbytes += sum(2 * len(told.pickle) for known in kept for told in known.reports)
+    if len(kept) > _MOST_LAYOUTS or nbytes > _MOST_NBYTES:
+        _KNOWN.clear()
 
 
 def _is_same(one: object, other: object) -> bool:
@@ -185,9 +208,9 @@ def _is_usual(known: KnownLayout, parts: FreeParts, data: bytes) -> bool:
     """Return whether no number looks like more than that."""
     if data[_USTAR_START:_USTAR_STOP] == USTAR or not is_directory(data[known.stop :]):
         return False
-    payloads = parts.payloads
-    return all(map(is_plain, payloads[: known.number])) and all(
-        map(is_plain, payloads[known.number + 1 :])
+    number, heads, lengths = known.number, parts.heads, known.layout.lengths
+    return all(map(is_plain_head, heads[:number], lengths)) and all(
+        map(is_plain_head, heads[number + 1 :], lengths[number + 1 :])
     )
 
 
@@ -230,24 +253,25 @@ def _take(found: Collector, source: ByteSource, alike: Alike) -> None:
 
 
 def _learn(found: Collector, source: ByteSource) -> None:
-    """Keep the layout of an archive, if it is small and there is nothing odd about it."""
+    """Keep the layout of an archive, if there is nothing odd about it."""
     archive = found.listing
-    if archive is None or not isinstance(source, MemorySource) or not _is_clean(found, archive):
+    if archive is None or not _is_clean(found, archive):
         return
-    data = source.read_at(0, source.nbytes)
-    if any(known.layout.parts_of(data) for known in _KNOWN.get(source.nbytes, ())):
-        return
-    start = len(archive.root) + 1
-    names = tuple(record.name[start:] for record in archive.records)
-    free = [name for name in names if _FREE.fullmatch(name)]
-    layout = layout_of(data, archive, lambda name: _FREE.fullmatch(name) is not None)
+    if _find_layout(source, found.limits, found.scan_limits) is not None:
+        return  # it is known, and not as usual
+    layout = layout_of(source, archive, _looked_at, _LONGEST)
     if layout is None:
         return
-    if sum(map(len, _KNOWN.values())) >= _MOST_LAYOUTS:
-        _KNOWN.clear()
+    data = layout.excerpt.read(source)
+    start = len(archive.root) + 1
+    names = tuple(record.name[start:] for record in archive.records)
+    free = [name for name in names if _looked_at(name) is not None]
+    stops = [(record.offset or 0) + (record.stored_nbytes or 0) for record in archive.records]
+    stop = layout.excerpt.place(max(stops))
+    if not is_directory(data[stop:]):
+        return
     layouts = _KNOWN.setdefault(source.nbytes, [])
     del layouts[: 1 - _MOST_ALIKE]
-    stops = [(record.offset or 0) + (record.stored_nbytes or 0) for record in archive.records]
     known = KnownLayout(
         layout,
         found.limits,
@@ -255,12 +279,21 @@ def _learn(found: Collector, source: ByteSource) -> None:
         tuple(found.claims),
         names[: len(found.archives[0].names)],
         free.index(_PICKLE),
-        max(stops),
+        stop,
         found.pickles[0].storages,
         tuple(found.skipped),
         [],
     )
     layouts.append(known)
+    _make_room()
+
+
+def _looked_at(name: str) -> int | None:
+    """Return how many bytes are looked at of a record that differs between archives."""
+    if name == _PICKLE:
+        return _LONGEST
+    stored = name.startswith(_STORAGE) and name.isascii() and name[len(_STORAGE) :].isdecimal()
+    return HEAD_NBYTES if stored or name == _NUMBER else None
 
 
 def _is_clean(found: Collector, archive: Archive) -> bool:

@@ -49,6 +49,8 @@ _PROTO: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 # A value is told by two digits of this base; and by a third, to tell it from values that stay.
 _BASE: Final = 128
 _MOST_VALUES: Final = _BASE * _BASE
+# Bytes of a pickle in which it is worth finding out: it is read three times more.
+_LONGEST: Final = 1 << 16
 # What is added to a digit to make a number of one opcode and of no other.
 _ADDED: Final = {_BININT1: 0, _BININT2: 1_000, _BININT: 100_000}
 _ADDED_TO_FLOATS: Final = 0.5
@@ -132,7 +134,7 @@ def pickle_layout_of(data: bytes, graph: Graph, limits: Limits) -> PickleLayout 
         return None
     if not all(type(call.func) is GlobalNode for call in graph.calls):
         return None
-    free = _free_operands(data, graph, limits)
+    free = _free_operands(data, graph, limits) if len(data) <= _LONGEST else []
     fixed = parts_between([slice(found.start, found.stop) for found in free], len(data))
     if fixed is None:
         return None

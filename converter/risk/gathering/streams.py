@@ -187,8 +187,10 @@ def is_directory(rest: bytes) -> bool:
     """Return whether bytes begin like a zip directory and are no pickle: most begin like that.
 
     To an unpickler "P" is PERSID. Its operand is a line of ASCII, and where it is the last line
-    nothing follows it; any pickle behind it would begin with PROTO.
+    nothing follows it; any pickle behind it would begin with PROTO. Of very many that is not said.
     """
+    if len(rest) > _SEARCHED_NBYTES:
+        return False
     line, newline, _ = rest.partition(b"\n")
     plain = rest.startswith(_ZIP) and not (newline and line.isascii())
     return plain and not any(proto in rest for proto in _PROTOS)

@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from converter.byteio.source import MemorySource
 from converter.errors import SourceError
-from converter.limits import DEFAULT_LIMITS, Limits
+from converter.limits import DEFAULT_LIMITS
 from converter.risk import choice
-from converter.risk.case import Case
 from converter.risk.choice import NEEDS, OF_PICKLES, rules_for, signs_of_file, signs_of_pickle
-from converter.risk.gathering import gather
 from converter.risk.rulebook import RULES
-from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 from tests.conftest import REPOSITORY
+from tests.support.all_rules import case_of, told_by_all, told_by_chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from converter.risk.finding import Finding
 
 FILES: Final = sorted(
     path
@@ -31,21 +27,6 @@ FILES: Final = sorted(
 # Names that promise other things than those files do.
 NAMES: Final = ("a.pth", "a.safetensors", "a.7z.pt", "dir.txt/a", "a.png")
 SHALLOW: Final = DEFAULT_LIMITS._replace(max_depth=2, max_opcodes=200, max_line_bytes=20)
-
-
-def case_of(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Case:
-    return Case(
-        gather(MemorySource(data, name), limits, DEFAULT_SCAN_LIMITS), limits, DEFAULT_SCAN_LIMITS
-    )
-
-
-def told_by_all(case: Case) -> list[Finding]:
-    return [finding for judge in RULES.values() for finding in judge(case)]
-
-
-def told_by_chosen(case: Case) -> list[Finding]:
-    judges = rules_for(case, beside_pickles=False)
-    return [finding for judge in judges for finding in judge(case)]
 
 
 def damaged(data: bytes) -> Iterator[bytes]:
@@ -124,3 +105,22 @@ def test_rules_that_are_imported_by_themselves_are_those_of_the_rulebook(
     group: dict[str, object],
 ) -> None:
     assert group.items() <= RULES.items()
+
+
+@pytest.mark.parametrize(
+    ("rule", "sign", "stream"),
+    [
+        ("computed-name", "use", b"\x80\x02ccollections\nOrderedDict\n)R)R."),
+        (
+            "nested-pickle",
+            "use",
+            b"\x80\x02ctorch.storage\n_load_from_bytes\nccollections\nOrderedDict\n)R\x85R.",
+        ),
+    ],
+)
+def test_what_no_file_has_alone(rule: str, sign: str, stream: bytes) -> None:
+    case = case_of(stream, "a.pt")
+    signs = {*signs_of_file(case), *(s for one in case.pickles for s in signs_of_pickle(one))}
+    assert signs & NEEDS[rule] == {sign}
+    assert rule in {finding.rule for finding in told_by_chosen(case)}
+    assert told_by_chosen(case) == told_by_all(case)

@@ -6,6 +6,7 @@ Run as a process of its own, so that what it imports and allocates is in no meas
 from __future__ import annotations
 
 import argparse
+import random
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -108,15 +109,18 @@ def write_files(folder: Path, count: int) -> None:
 
 
 def write_different(folder: Path, count: int) -> None:
-    """Write a folder of `count` such checkpoints with names of their own: no pickle is repeated."""
+    """Write a folder of `count` small checkpoints of other names, shapes and numbers of tensors."""
     import torch
 
     folder.mkdir()
     for number in range(count):
-        names = (f"net{number}.layer{i}.weight" for i in range(10))
-        torch.save(
-            OrderedDict((name, torch.randn(8, 8)) for name in names), folder / f"{number}.pth"
-        )
+        draw = random.Random(number)  # noqa: S311 - what a model looks like
+        prefix = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 12)))
+        tensors = [
+            (f"{prefix}.{i}.weight", torch.randn(draw.randint(2, 16), draw.randint(2, 16)))
+            for i in range(draw.randint(5, 15))
+        ]
+        torch.save(OrderedDict(tensors), folder / f"{number}.pth")
 
 
 WRITERS: Final[dict[str, Callable[[Path, int], None]]] = {

@@ -47,7 +47,25 @@ class KnownPickle:
         self.clean: Final[set[Hashable]] = set()
 
 
-_KNOWN: Final[dict[tuple[bytes, Limits], KnownPickle]] = {}
+class _Memo:
+    """Pickles by their bytes and the limits they were read under, all of them forgotten at once."""
+
+    __slots__ = ("_nbytes", "found")
+
+    def __init__(self) -> None:
+        self.found: Final[dict[tuple[bytes, Limits], KnownPickle]] = {}
+        self._nbytes = 0
+
+    def put(self, data: bytes, limits: Limits, read: KnownPickle) -> None:
+        """Keep a pickle, of which the memo has none."""
+        if self._nbytes + len(data) > _MOST_NBYTES:
+            self.found.clear()
+            self._nbytes = 0
+        self._nbytes += len(data)
+        self.found[data, limits] = read
+
+
+_MEMO: Final = _Memo()
 
 
 def small_pickle(source: ByteSource, start: int, scan_limits: ScanLimits) -> bytes | None:
@@ -63,7 +81,7 @@ def small_pickle(source: ByteSource, start: int, scan_limits: ScanLimits) -> byt
 
 def find_known(data: bytes | None, limits: Limits) -> KnownPickle | None:
     """Return what these bytes were read as under these limits, or None."""
-    return None if data is None else _KNOWN.get((data, limits))
+    return None if data is None else _MEMO.found.get((data, limits))
 
 
 def keep_known(data: bytes | None, limits: Limits, read: KnownPickle) -> KnownPickle | None:
@@ -71,9 +89,7 @@ def keep_known(data: bytes | None, limits: Limits, read: KnownPickle) -> KnownPi
     graph = read.graph
     if data is None or graph.error is not None or graph.anomalies or graph.stop != len(data):
         return None
-    if sum(len(kept) for kept, _ in list(_KNOWN)) + len(data) > _MOST_NBYTES:
-        _KNOWN.clear()
-    _KNOWN[data, limits] = read
+    _MEMO.put(data, limits, read)
     return read
 
 

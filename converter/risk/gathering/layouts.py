@@ -54,6 +54,10 @@ _MOST_REPORTS: Final = 8
 _LONGEST: Final = 1 << 18
 _MOST_NBYTES: Final = 1 << 23
 _LONGEST_ENDING: Final = 16
+# Archives that are learned though none comes again, and then one of so many: in a folder where no
+# two are alike, learning them all takes a quarter of the time.
+_MOST_IN_VAIN: Final = 32
+_ONE_OF: Final = 16
 
 
 class KnownReport(Frozen):
@@ -156,13 +160,31 @@ def _ending(name: str) -> str:
     return name[name.rfind(".") :] if "." in name else ""
 
 
+class _Patience:
+    """Whether the next archive is worth learning."""
+
+    def __init__(self) -> None:
+        self._vain = 0
+
+    def takes(self) -> bool:
+        """Return whether to learn an archive that may be one more that never comes again."""
+        self._vain += 1
+        return self._vain <= _MOST_IN_VAIN or self._vain % _ONE_OF == 0
+
+    def reward(self) -> None:
+        """Note that one came again."""
+        self._vain = 0
+
+
 # Bytes of an archive → those of this length.
 _KNOWN: Final[dict[int, list[KnownLayout]]] = {}
+_PATIENCE: Final = _Patience()
 
 
 def forget_layouts() -> None:
     """Forget every archive."""
     _KNOWN.clear()
+    _PATIENCE.reward()
 
 
 def find_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> Alike | None:
@@ -174,6 +196,7 @@ def find_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> A
     found = _find_layout(source, limits, scan_limits)
     if found is None or not _is_usual(*found):
         return None
+    _PATIENCE.reward()
     known, parts, _ = found
     return Alike(known, parts)
 
@@ -255,7 +278,7 @@ def _take(found: Collector, source: ByteSource, alike: Alike) -> None:
 def _learn(found: Collector, source: ByteSource) -> None:
     """Keep the layout of an archive, if there is nothing odd about it."""
     archive = found.listing
-    if archive is None or not _is_clean(found, archive):
+    if archive is None or not _is_clean(found, archive) or not _PATIENCE.takes():
         return
     if _find_layout(source, found.limits, found.scan_limits) is not None:
         return  # it is known, and not as usual

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from converter.byteio.source import MemorySource
 from converter.limits import DEFAULT_LIMITS
+from converter.risk import scanner
 from converter.risk.gathering import gather, layouts
 from converter.risk.gathering.layouts import find_alike, forget_layouts
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
@@ -204,3 +205,27 @@ def test_what_is_kept_is_bounded() -> None:
     known = alike(data)
     assert known is not None
     assert 0 < len(known.known.reports) <= 8
+
+
+def test_archives_that_never_come_again_are_not_all_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layouts, "_MOST_IN_VAIN", 3)
+    monkeypatch.setattr(layouts, "_ONE_OF", 4)
+    monkeypatch.setattr(scanner, "_LENGTHS", set())
+    unlike = [torch_zip(TENSOR, {"0": bytes(16), "1": bytes(302 + i)}) for i in range(12)]
+    for data in unlike:
+        for _ in range(2):
+            scan_source(MemorySource(data, "a.pt"))
+    learned = [number for number, data in enumerate(unlike) if alike(data) is not None]
+    assert learned == [0, 1, 2, 3, 7, 11]
+
+
+def test_archive_that_comes_often_is_learned_in_the_end() -> None:
+    for i in range(100):
+        for _ in range(2):
+            data = torch_zip(TENSOR, {"0": bytes(16), "1": bytes(300 + i)})
+            scan_source(MemorySource(data, "a.pt"))
+    for _ in range(40):
+        scan_source(MemorySource(PLAIN, "a.pt"))
+    assert alike(PLAIN) is not None

@@ -104,8 +104,8 @@ class NameJudge:
         if isinstance(node, PersistentNode) and isinstance(node.pid, TupleNode):
             # ('module', class, file, source) in legacy streams, (class, file, source) in tar files
             items = node.pid.items[1:] if node.pid.items[:1] == ["module"] else node.pid.items
-            if len(items) == 3 and isinstance(items[0], GlobalNode):
-                return self.known(items[0].module, items[0].name)
+            if len(items) == 3 and isinstance(items[0], (GlobalNode, CallNode)):
+                return self.name_of(items[0])
         return None
 
     def _name_at(self, node: GlobalNode) -> KnownName:

@@ -49,13 +49,14 @@ def _fault(node: PersistentNode, names: NameJudge, context: Context) -> tuple[Se
         # The oldest checkpoints number their tensors; protocol 0 has nothing but text.
         return None if type(pid) in ATOMS else (Severity.UNKNOWN, "has a form of no known writer")
     items = pid.items
-    for item in items:
-        if type(item) is CallNode:
-            return Severity.SUSPICIOUS, "holds a call"
     first = _text(items[0]) if items else None
+    for item in items:
+        if type(item) is CallNode and not _is_nested_class(item, items, names):
+            return Severity.SUSPICIOUS, "holds a call"
     if first == "storage":
         return _storage_fault(items, names)
-    if first == "module" or (len(items) == _MODULE_ITEMS and isinstance(items[0], GlobalNode)):
+    class_kinds = (GlobalNode, CallNode)
+    if first == "module" or (len(items) == _MODULE_ITEMS and isinstance(items[0], class_kinds)):
         return None  # the class of a module and its source text: its name is judged as such
     if first == "reduce_package" and context is Context.PACKAGE and len(items) == _PACKAGE_ITEMS:
         known = names.name_of(items[2])
@@ -67,6 +68,14 @@ def _fault(node: PersistentNode, names: NameJudge, context: Context) -> tuple[Se
         shown = known.text if known is not None else "something that is no name"
         return severity, f"makes torch.package call {shown}"
     return Severity.UNKNOWN, "has a form of no known writer"
+
+
+def _is_nested_class(call: CallNode, items: list[Node], names: NameJudge) -> bool:
+    """Return whether a call looks up a class inside a class, where an id names that of a module."""
+    is_named = _text(items[0]) == "module"
+    place = 1 if is_named else 0
+    whole = len(items) == _MODULE_ITEMS + is_named
+    return whole and items[place] is call and names.name_of(call) is not None
 
 
 def _storage_fault(items: list[Node], names: NameJudge) -> tuple[Severity, str] | None:

@@ -42,6 +42,15 @@ def test_a_nested_class_of_protocol_2_is_a_name() -> None:
     assert severities(RULE, PROTO2 + call(cls) + STOP) == []
 
 
+def test_a_nested_class_of_a_legacy_stream_is_a_name() -> None:
+    cls = call(named("__builtin__", "getattr"), named("mine", "Outer"), text("Inner"))
+    pid = b"(" + text("module") + cls + text("mine.py") + text("class Inner: ...") + b"tQ"
+    data = PROTO2 + pid + EMPTY_TUPLE + b"\x81" + STOP
+    assert severities(RULE, data) == []
+    computed = call(call(named("mine", "make")), text("x"))
+    assert severities(RULE, data.replace(cls, computed)) == ["dangerous", "dangerous"]
+
+
 def test_byte_strings_at_the_very_start() -> None:
     # Nothing but these bytes says that it is a pickle.
     data = (

@@ -35,6 +35,16 @@ def test_a_call_inside() -> None:
     assert severities(RULE, PROTO2 + storage(class_=made) + STOP) == ["suspicious"]
 
 
+def test_the_class_of_a_module_may_be_a_nested_one() -> None:
+    nested = call(named("__builtin__", "getattr"), named("mine", "Outer"), text("Inner"))
+    made = call(named("mine", "make"), text("x"))
+    rest = text("mine.py") + text("class Inner: ...") + b"t" + BINPERSID + STOP
+    for before in (text("module"), b""):
+        for class_, expected in ((nested, []), (made, ["suspicious"])):
+            assert severities(RULE, PROTO2 + b"(" + before + class_ + rest) == expected
+    assert severities(RULE, PROTO2 + storage(class_=nested) + STOP) == ["suspicious"]
+
+
 def test_a_key_that_climbs() -> None:
     for key in ("../x", "a/b", "a\\b"):
         assert severities(RULE, PROTO2 + storage(key) + STOP) == ["suspicious"]

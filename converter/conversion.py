@@ -101,6 +101,8 @@ def convert_checkpoint(
         if checkpoint.opened.error is not None:
             raise checkpoint.opened.error
         _check_verdict(checkpoint, settings)
+        # Judged is what they are for; they take more memory than all that follows.
+        checkpoint.opened.graphs.clear()
         plan = planned(checkpoint, target.name, options, settings.limits)
         gate = _Gate(checkpoint, plan, target, settings, progress)
         with suppress(_DiffersError):

@@ -56,8 +56,7 @@ class DocumentEncoder:
         """Return the document; to be called once."""
         checkpoint = self._checkpoint
         for component in checkpoint.components:
-            for tensor in component.tensors.values():
-                self._tree.tensor_id(tensor)  # numbered in this order
+            self._tree.number_tensors(component.tensors.values())  # in this order
         root = self._tree.encode(checkpoint.opened.root)
         components = [self._component(component) for component in checkpoint.components]
         tensors: list[TensorRecord] = []
@@ -108,7 +107,8 @@ class DocumentEncoder:
 
     def _tensor(self, tensor: TensorRef) -> TensorRecord:
         output = self._outputs.get(tensor)
-        tensor = self._as_it_was(tensor)
+        if self._checkpoint.views:
+            tensor = self._as_it_was(tensor)
         row_major = tensor.stride == _contiguous_stride(tensor.shape)
         plain = tensor.attributes is None
         if output is not None and plain and row_major and _is_ordinary(tensor, output):

@@ -9,7 +9,7 @@ JSON likes.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from converter.checkpoint import tree_types as forms
 from converter.checkpoint.storage import Storage
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 # frame three: below 80 in all. Parsers stop at 100 (simdjson's On-Demand default is 1024, that of
 # .NET 64 to 1000, of Python about 1000).
 MAX_INLINE_DEPTH: Final = 24
-
-_Thing = TypeVar("_Thing")
 
 
 class TreeEncoder:
@@ -91,14 +89,29 @@ class TreeEncoder:
             return self._repeated_atom(key)
         return encode_text(text)
 
+    def number_tensors(self, tensors: Iterable[TensorRef]) -> None:
+        """Give tensors their indexes, in order, where they have none."""
+        ids, numbered = self._tensor_ids, self.tensors
+        for tensor in tensors:
+            if tensor not in ids:
+                ids[tensor] = len(numbered)
+                numbered.append(tensor)
+
     def tensor_id(self, tensor: TensorRef) -> int:
         """Return the index of a tensor, a new one the first time."""
         known = self._tensor_ids.get(tensor)
-        return _number(tensor, self._tensor_ids, self.tensors) if known is None else known
+        if known is None:
+            known = self._tensor_ids[tensor] = len(self.tensors)
+            self.tensors.append(tensor)
+        return known
 
     def storage_id(self, storage: Storage) -> int:
         """Return the index of a storage, a new one the first time."""
-        return _number(storage, self._storage_ids, self.storages)
+        known = self._storage_ids.get(storage)
+        if known is None:
+            known = self._storage_ids[storage] = len(self.storages)
+            self.storages.append(storage)
+        return known
 
     def _place(self, value: Value, depth: int) -> forms.ValueForm:
         """Return what stands in the place of a value: itself, a reference, or a form to fill."""
@@ -269,13 +282,6 @@ def _long_atom(value: Atom) -> forms.ValueForm:
     if isinstance(value, str):
         return encode_text(value)
     return encode_bytes(value) if isinstance(value, bytes) else encode_int(value)
-
-
-def _number(thing: _Thing, ids: dict[_Thing, int], things: list[_Thing]) -> int:
-    index = ids.setdefault(thing, len(things))
-    if index == len(things):
-        things.append(thing)
-    return index
 
 
 def _unknown_kind(what: str, kind: str, known: Iterable[str]) -> UnsupportedError:

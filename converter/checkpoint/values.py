@@ -60,12 +60,10 @@ class MappingValue:
                 return value
         return None
 
-    def text_keys(self) -> Iterator[str]:
-        """Yield the keys that are text, Python 2 byte keys decoded."""
-        for key, _ in self.entries:
-            text = as_text(key)
-            if text is not None:
-                yield text
+    def text_keys(self) -> list[str]:
+        """Return the keys that are text, Python 2 byte keys decoded."""
+        texts = [key if type(key) is str else as_text(key) for key, _ in self.entries]
+        return [text for text in texts if text is not None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,8 +240,8 @@ def children(value: Value) -> list[tuple[str, Value]]:
     if isinstance(value, SequenceValue):
         return [(str(index), item) for index, item in enumerate(value.items)]
     if isinstance(value, MappingValue):
-        found = [(label_of(key), item) for key, item in value.entries]
-        found += [("(key)", key) for key, _ in value.entries if not is_atom(key)]
+        found = [(key if type(key) is str else label_of(key), item) for key, item in value.entries]
+        found += [("(key)", key) for key, _ in value.entries if type(key) not in ATOMS]
         if value.factory is not None:
             found.append(("(factory)", value.factory))
         if value.attributes is not None:

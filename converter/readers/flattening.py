@@ -117,10 +117,11 @@ class TensorMap:
                 raise LimitError("max_depth", allowed=max_depth, found=len(path))
             if len(found) > max_tensors:
                 raise LimitError("max_tensors", allowed=max_tensors, found=len(found))
-            held = () if _is_leaf(value) else children(value)
+            if type(value) is TensorRef and value.attributes is None:
+                budget.meet(value, 1)
+                continue  # nothing is inside, as in nearly all of them
+            held = children(value)
             budget.meet(value, 1 + len(held))
-            if not held:
-                continue
             inside = [
                 (label, child) for label, child in held if child in leading and child not in on_path
             ]
@@ -147,11 +148,6 @@ def _shown_labels(holder: Value) -> Callable[[str], bool]:
     """Return which labels below a value show in names: not those of structure."""
     hidden = _TRANSPARENT | MODULE_TABLES if is_module(holder) else _TRANSPARENT
     return lambda label: label not in hidden
-
-
-def _is_leaf(value: Value) -> bool:
-    """Return whether a value is a tensor with nothing inside, as nearly all are."""
-    return type(value) is TensorRef and value.attributes is None
 
 
 def _leaves_and_others(value: Value) -> tuple[set[Value], list[Value]]:

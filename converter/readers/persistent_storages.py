@@ -62,7 +62,8 @@ class PersistentStorages(ABC):
 
     def __init__(self) -> None:
         """Start without storages."""
-        self._storages: dict[tuple[str, str | None], Storage] = {}
+        # By key, and where a key was met with another class or view before, by all three.
+        self._storages: dict[object, Storage] = {}
         self._first_class: dict[str, str | None] = {}
         self._dtypes: dict[Node, DType] = {}
 
@@ -91,9 +92,21 @@ class PersistentStorages(ABC):
             NotThisShapeError: the id has no form that torch writes.
             TensorError: the storage is missing or has another length.
         """
-        claim = self._usual_claim(node.pid)
-        if claim is not None:
-            return self.storage(claim, node.offset, rebuilder)
+        pid = node.pid
+        if type(pid) is TupleNode and len(pid.items) == 5:
+            # A pickle names a class once and then refers to it: where the node was met before, all
+            # that `claim_of` has to say of nearly every id can be said here.
+            tag, storage_class, key, location, numel = pid.items
+            dtype = self._dtypes.get(storage_class) if type(storage_class) is GlobalNode else None
+            if (
+                dtype is not None
+                and type(tag) is type(key) is type(location) is str
+                and tag == "storage"
+                and type(numel) is int
+                and numel >= 0
+            ):
+                claim = StorageClaim(key, dtype, location, numel, numel * dtype.itemsize)
+                return self.storage(claim, node.offset, rebuilder)
         items = pid_items(node)
         tag = as_text(items[0]) if isinstance(items[0], (str, ByteString)) else None
         if tag == "module" and len(items) == 4:
@@ -105,29 +118,16 @@ class PersistentStorages(ABC):
             self._dtypes[items[1]] = claim.dtype
         return self.storage(claim, node.offset, rebuilder)
 
-    def _usual_claim(self, pid: Node) -> StorageClaim | None:
-        """Return what `claim_of` says of an id of the usual form and a class that was met before.
-
-        A pickle names a class once and then refers to it, so the node is known by itself.
-        """
-        if type(pid) is not TupleNode or len(pid.items) != 5:
-            return None
-        tag, storage_class, key, location, numel = pid.items
-        dtype = self._dtypes.get(storage_class) if type(storage_class) is GlobalNode else None
-        if dtype is None or not type(tag) is type(key) is type(location) is str:
-            return None
-        if tag != "storage" or type(numel) is not int or numel < 0:
-            return None
-        return StorageClaim(key, dtype, location, numel, numel * dtype.itemsize)
-
     def storage(self, claim: StorageClaim, offset: int, rebuilder: Rebuilder) -> Storage:
         """Return the one storage object for equal claims."""
-        class_key = claim.dtype.name if claim.dtype else None
-        key = claim.key
-        identity = (key if claim.view is None else repr((key, claim.view)), class_key)
+        key, dtype, _, _, _, view = claim
+        class_key = None if dtype is None else dtype.name
+        identity: object = key if view is None else (key, class_key, view)
         count = len(self._first_class)
         first = self._first_class.setdefault(key, class_key)
         if len(self._first_class) == count:  # the key was met before
+            if first != class_key and view is None:
+                identity = (key, class_key, None)
             known = self._storages.get(identity)
             if known is not None:
                 return known

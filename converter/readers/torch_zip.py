@@ -56,33 +56,35 @@ class ZipStorages(PersistentStorages):
         Raises:
             TensorError: there is no such record, or it is too short.
         """
-        record = self._archive.find_folded(self._prefixes[0] + claim.key)
+        key, dtype, location, _, nbytes, _ = claim
+        record = self._archive.find_folded(self._prefixes[0] + key)
         if record is None:
-            record = self._archive.find_folded(self._prefixes[1] + claim.key)
+            record = self._archive.find_folded(self._prefixes[1] + key)
         if record is None:
-            if claim.location == "meta":
-                return Storage(claim.key, None, claim.nbytes, claim.dtype, "meta")
+            if location == "meta":
+                return Storage(key, None, nbytes, dtype, "meta")
             raise TensorError(
                 "storage without a record",
-                expected=f"a record {self._root}/data/{claim.key}",
+                expected=f"a record {self._root}/data/{key}",
                 found="none",
             )
-        data, nbytes = record.data, claim.nbytes
-        if data.nbytes < nbytes:
+        data = record.data
+        there = data.nbytes
+        if there < nbytes:
             raise TensorError(
                 "record shorter than its storage",
                 record=record.name,
                 expected=f"{nbytes} bytes",
-                found=f"{data.nbytes}",
+                found=f"{there}",
             )
-        if data.nbytes > nbytes:
+        if there > nbytes:
             rebuilder.observe(
                 "record_longer_than_storage",
-                f"{record.name} holds {data.nbytes} bytes where {nbytes} are declared",
+                f"{record.name} holds {there} bytes where {nbytes} are declared",
                 record.offset,
             )
             data = WindowSource(data, 0, nbytes, record.name)
-        return Storage(claim.key, data, nbytes, claim.dtype, claim.location, self._big_endian)
+        return Storage(key, data, nbytes, dtype, location, self._big_endian)
 
 
 def read_torch_zip(source: ByteSource, limits: Limits, blobs: BlobOpener) -> Opened:

@@ -175,18 +175,19 @@ def _in_order(
 def _lay_out(kept: Sequence[tuple[str, Candidate, Encoded]]) -> tuple[EntryPlan, ...]:
     entries = []
     start = 0
-    for name, candidate, encoded in _in_order(kept):
-        stop = start + encoded.nbytes
+    for name, candidate, (dtype, shape, nbytes, encoding) in _in_order(kept):
+        component, key, source_name, tensor, _, _ = candidate
+        stop = start + nbytes
         entries.append(
             EntryPlan(
                 name,
-                candidate.source_name,
-                candidate.component.name,
-                candidate.key,
-                candidate.tensor,
-                encoded.dtype,
-                encoded.shape,
-                encoded.encoding,
+                source_name,
+                component.name,
+                key,
+                tensor,
+                dtype,
+                shape,
+                encoding,
                 start,
                 stop,
             )

@@ -226,7 +226,7 @@ class Rebuilder:
         return InertValue("out-of-band buffer", "BUFFER")
 
     def _persistent(self, node: Node) -> Value:
-        assert isinstance(node, PersistentNode)
+        assert type(node) is PersistentNode
         try:
             value = self._resolve(node, self)
         except NotThisShapeError:
@@ -241,7 +241,7 @@ class Rebuilder:
         return inert
 
     def _call(self, node: Node) -> Value:
-        assert isinstance(node, CallNode)
+        assert type(node) is CallNode
         func = node.func
         builder = self._by_func.get(func) if type(func) is GlobalNode else None
         if builder is None:

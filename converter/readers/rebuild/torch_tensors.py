@@ -154,7 +154,7 @@ def _usual_tensor(call: CallNode, rebuilder: Rebuilder) -> TensorRef | None:
     storage_node, offset, size, stride, requires_grad, hooks = args.items
     if not (type(offset) is int and type(size) is type(stride) is TupleNode):
         return None
-    if not _is_empty_mapping(hooks):
+    if hooks is not None and not _is_empty_mapping(hooks):
         return None
     storage = rebuilder.convert(storage_node)
     if type(storage) is not Storage:

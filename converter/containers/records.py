@@ -89,8 +89,12 @@ class Archive:
         self.anomalies: Final = anomalies
         backwards = self.records[::-1]
         names = [record.name for record in backwards]
+        folded = ascii_folded_all(names)
         self._exact: Final = dict(zip(names, backwards, strict=True))
-        self._folded: Final = dict(zip(ascii_folded_all(names), backwards, strict=True))
+        # torch writes no name with a capital but what the user called the file: one table does.
+        self._folded: Final = (
+            self._exact if folded == names else dict(zip(folded, backwards, strict=True))
+        )
 
     @property
     def root(self) -> str:
@@ -107,7 +111,11 @@ class Archive:
         This is how torch looks records up. Of several that match, which one torch takes depends
         on its sorting; an archive with such a clash carries an anomaly.
         """
-        return self._folded.get(name.lower() if name.isascii() else ascii_folded(name))
+        if self._folded is self._exact:  # all names are folded as they are
+            found = self._exact.get(name)
+            if found is not None:
+                return found
+        return self._folded.get(ascii_folded(name))
 
     def find_all(self, name: str) -> tuple[Record, ...]:
         """Return every record whose name is equal but for the case of A to Z, in order."""

@@ -27,7 +27,8 @@ def note_names(names: Sequence[str], log: AnomalyLog) -> None:
     unique = set(names)
     if len(unique) != len(names):
         _note_duplicates(names, log)
-    if len(set(ascii_folded_all(list(unique)))) != len(unique):
+    folded = ascii_folded_all(list(names))
+    if folded != names and len(set(folded)) != len(unique):
         _note_case_clashes(names, log)
     _note_unsafe(names, log)
     _note_roots(names, log)

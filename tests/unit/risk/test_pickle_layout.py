@@ -47,6 +47,33 @@ FREE = ("epoch", "note", "some long words", "abc", "weight", "step")
 FIXED = ("storage", "collections", "OrderedDict", "cpu", "_metadata", "inner")
 
 
+# Every way to use a value but to keep it. The key of a dict is recalled from the memo.
+WORD = b"h\x01"
+COUNTER, MAKE = b"ccollections\nCounter\n", b"ca\nb\n"
+USES = tuple(
+    text("used") + value
+    for value in (
+        MAKE + WORD + b"\x85R",  # an argument
+        MAKE + b"}(" + WORD + b"Nu\x85R",  # in an argument
+        MAKE + ORDERED + WORD + b"Ns\x85R",  # in an OrderedDict that is an argument
+        MAKE + b")}" + WORD + b"Ns\x92",  # an argument by name
+        MAKE + b")\x81}" + WORD + b"Nsb",  # an attribute
+        ORDERED + b"}" + WORD + b"Nsb",  # an attribute of an OrderedDict
+        MAKE + b")R" + ORDERED + WORD + b"Nsb",  # in an OrderedDict that is a state
+        MAKE + b")R" + WORD + b"a",  # appended to what is no list
+        COUNTER + b")R" + WORD + b"Ns",  # a key of another dict than an OrderedDict
+        WORD + text("b") + b"\x93",  # a module
+        text("a") + WORD + b"\x93",  # a name
+        text("a") + WORD + b"\x930N",  # a name that is dropped
+        WORD + b"Q",  # a persistent id
+        b"(" + text("storage") + WORD + b"tQ",  # in a persistent id
+        b"K\x01Q" + WORD + b"b",  # a state of what a persistent id stands for
+        b"(" + MAKE + WORD + b"o",  # an argument of OBJ
+        b"(" + WORD + b"ia\nb\n",  # an argument of INST
+    )
+)
+
+
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
     forget_layouts()
@@ -96,6 +123,16 @@ def test_values_that_something_is_done_with_may_not(word: str) -> None:
     changed = PICKLE.replace(text(word), text("Z" * len(word)))
     assert changed != PICKLE
     assert not usual().fits(changed)
+
+
+@pytest.mark.parametrize("used", USES, ids=range(len(USES)))
+def test_a_key_that_plays_another_part_as_well_may_not_be_another(used: bytes) -> None:
+    kept = text("first value") + b"N" + text("some text") + b"N" + text("word") + b"q\x01N"
+    data = b"\x80\x02}(" + kept + used + b"u" + STOP
+    layout = layout_of(data)
+    assert layout is not None
+    assert layout.fits(data.replace(b"some text", b"any other"))
+    assert not layout.fits(data.replace(b"word", b"WORD"))
 
 
 def test_numbers_may_be_others_where_they_are_kept_only() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+import pytest
 
 from converter.risk import known_pickles, scanner
 from converter.risk.gathering import layouts
@@ -15,26 +17,20 @@ if TYPE_CHECKING:
     from converter.byteio.source import ByteSource
     from converter.risk.report import FileReport
 
-# Everything that a scan keeps of a file for those that follow.
-_KEPT: Final[tuple[dict[Any, Any] | set[Any], ...]] = (
-    layouts._KNOWN,  # noqa: SLF001
-    known_pickles._KNOWN,  # noqa: SLF001
-    scanner._LENGTHS,  # noqa: SLF001
-)
-
 
 @contextmanager
 def nothing_known() -> Iterator[None]:
-    """Forget what was read; afterwards what was known before is known again, and no more."""
-    before: list[Any] = [kept.copy() for kept in _KEPT]
-    for kept in _KEPT:
-        kept.clear()
-    try:
+    """Forget what was read; afterwards what was known before is known again, and no more.
+
+    All that a scan keeps for those that follow is named here; what is missing is shown by the
+    tests that begin a process.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "_KNOWN", {})
+        patch.setattr(layouts, "_PATIENCE", layouts._Patience())  # noqa: SLF001
+        patch.setattr(known_pickles, "_MEMO", known_pickles._Memo())  # noqa: SLF001
+        patch.setattr(scanner, "_LENGTHS", set())
         yield
-    finally:
-        for kept, old in zip(_KEPT, before, strict=True):
-            kept.clear()
-            kept.update(old)
 
 
 def scanned_afresh(source: ByteSource) -> FileReport:

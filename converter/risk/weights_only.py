@@ -30,7 +30,9 @@ _BUILT: Final = frozenset(
     {("torch", "Tensor"), ("torch.nn.parameter", "Parameter"), ("collections", "OrderedDict")}
 )
 _SETTABLE: Final = frozenset({("collections", "OrderedDict"), ("collections", "Counter")})
-_KINDS: Final = frozenset({"torch_save", "torch_legacy"})
+_LEGACY: Final = "torch_legacy"
+_UNTYPED: Final = "UntypedStorage"
+_KINDS: Final = frozenset({"torch_save", _LEGACY})
 # torch/serialization.py, load: a path of this ending goes to the safetensors library.
 _NOT_ITS_OWN: Final = ".safetensors"
 
@@ -64,7 +66,8 @@ def would_load(facts: InputFacts) -> bool | None:
         return None
     if any(pickle.census is None for pickle in pickles):
         return None
-    return all(_accepts(pickle) for pickle in pickles)
+    legacy = facts.kind == _LEGACY
+    return all(_accepts(pickle, legacy=legacy) for pickle in pickles)
 
 
 def _loaded(facts: InputFacts) -> Iterator[PickleFacts]:
@@ -74,7 +77,7 @@ def _loaded(facts: InputFacts) -> Iterator[PickleFacts]:
             yield pickle
 
 
-def _accepts(pickle: PickleFacts) -> bool:
+def _accepts(pickle: PickleFacts, *, legacy: bool) -> bool:
     graph = pickle.graph
     if graph.error is not None or graph.effects or pickle.census is None:
         return False
@@ -83,7 +86,7 @@ def _accepts(pickle: PickleFacts) -> bool:
     if not all(_is_allowed(node, graph.protocol) for node in graph.globals):
         return False
     return all(_call_fits(call, graph.protocol) for call in graph.calls) and all(
-        _id_fits(node) for node in graph.persistent
+        _id_fits(node, legacy=legacy) for node in graph.persistent
     )
 
 
@@ -114,10 +117,14 @@ def _makes_tensor(name: tuple[str, str]) -> bool:
     return name[0] == "torch" and name[1].endswith("Tensor")
 
 
-def _id_fits(node: PersistentNode) -> bool:
+def _id_fits(node: PersistentNode, *, legacy: bool) -> bool:
     pid = node.pid
     if type(pid) is int:
         return True
-    return (
-        isinstance(pid, TupleNode) and bool(pid.items) and pid.items[0] in ("storage", b"storage")
-    )
+    items = pid.items if isinstance(pid, TupleNode) else []
+    if not items or items[0] not in ("storage", b"storage"):
+        return False
+    # torch/serialization.py, _legacy_load, asks the class for a dtype, and this one has none:
+    # that is how torch writes the types younger than the format, and does not read them again.
+    untyped = len(items) > 1 and isinstance(items[1], GlobalNode) and items[1].name == _UNTYPED
+    return not (legacy and untyped)

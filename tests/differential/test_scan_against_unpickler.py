@@ -160,6 +160,15 @@ def loads_weights_only(path: Path) -> bool:
     return True
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "uint16", "uint64", "float8_e5m2"])
+def test_weights_only_of_any_dtype_is_foretold(tmp_path: Path, dtype: str, *, zipped: bool) -> None:
+    path = tmp_path / "a.pt"
+    tensor = torch.zeros(2, dtype=getattr(torch, dtype))
+    torch.save({"a": tensor}, path, _use_new_zipfile_serialization=zipped)
+    assert scan_file(path).weights_only is loads_weights_only(path)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_weights_only_of_the_corpus_is_foretold() -> None:
     compared = 0

@@ -10,13 +10,15 @@ import platform
 import stat
 from typing import TYPE_CHECKING, Final
 
+from converter.byteio.beside import MARK, names_beside
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TEMPORARY_SUFFIX: Final = ".depickle-tmp"
+TEMPORARY_SUFFIX: Final = f"{MARK}-tmp"
 # What a target is called while the new one takes its place, where two names cannot be swapped.
-ASIDE_SUFFIX: Final = ".depickle-old"
+ASIDE_SUFFIX: Final = f"{MARK}-old"
 # Leaves room for the rest of the temporary name within the 255 bytes of common file systems.
 _MAX_STEM_NBYTES: Final = 180
 # The temporaries of this process that are in use. Its id alone does not tell: in a container the
@@ -58,7 +60,7 @@ def iter_abandoned(target: Path, suffix: str = TEMPORARY_SUFFIX) -> Iterator[Pat
     """Yield the temporaries of `target` that a process of this host left and nobody holds."""
     stem = _stem(target)
     try:
-        names = os.listdir(target.parent)  # noqa: PTH208 - names, not paths
+        names = names_beside(target)
     except OSError:
         return
     for name in names:

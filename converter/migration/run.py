@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from converter.byteio import beside
 from converter.byteio.folder import FolderSource
 from converter.conversion import DEFAULT_SETTINGS, ConversionSettings, convert_checkpoint
 from converter.errors import DepickleError, FormatError, PlanError, RefusedError, SinkError
@@ -103,6 +104,7 @@ def migrate_folder(
         for _, done in _mapped(work, _jobs(rest, more, top, bottom), jobs):
             files.append(done.file)
     finally:
+        beside.forget_listings()
         watcher.end()
     return migration_report(str(top), str(bottom), files)
 
@@ -170,6 +172,8 @@ def _outcome(
 
 def _migrated(job: Job, *, settings: ConversionSettings) -> _Done:
     """Convert one candidate; whatever goes wrong, there is an outcome."""
+    # Thousands may go to one folder. What is left there of this run the next one removes.
+    beside.remember_listings()
     try:
         file = _convert(job, settings)
         used = _used_files(job, settings) if job.source.is_folder else frozenset[str]()

@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from converter.byteio import temporaries
+from converter.byteio.beside import MARK, names_beside
 from converter.byteio.local import FileSource
 from converter.byteio.sink import AtomicFile
 from converter.errors import DepickleError, SinkError, SourceNotFoundError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from converter.limits import Limits
     from converter.writing.layout import Sidecar
 
-SUFFIX: Final = ".depickle.json"
+SUFFIX: Final = f"{MARK}.json"
 FOLDER_SIDECAR: Final = f"checkpoint{SUFFIX}"
 _DIGITS: Final = 12
 _CHUNK_NBYTES: Final = 1 << 20
@@ -99,7 +100,7 @@ def remove_unreferenced(target: Path, published: str | None, limits: Limits) -> 
 def _iter_sidecars(target: Path) -> Iterator[Path]:
     pattern = re.compile(rf"{re.escape(target.name)}\.[0-9a-f]{{{_DIGITS}}}{re.escape(SUFFIX)}")
     try:
-        names = os.listdir(target.parent)  # noqa: PTH208 - names, not paths
+        names = names_beside(target)
     except OSError:
         return
     for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import pytest
 import safetensors
 
 import converter
+from converter.byteio.temporaries import temporary_path
+from converter.conversion import ConversionSettings
 from converter.errors import PlanError
 from corpus.hostile_writer import EVIL
 from tests.support.command import depickle
@@ -88,6 +91,42 @@ def test_running_it_again_goes_on(archive: Path, tmp_path: Path) -> None:
     assert again["best.pth"] == "converted"
     after = (target / "best.pt.safetensors").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_the_folder_of_the_outputs_is_not_listed_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, destination = tmp_path / "archive", tmp_path / "converted"
+    root.mkdir()
+    for number in range(12):
+        (root / f"{number}.pt").write_bytes(zip_file())
+    listed: list[str] = []
+    honest = os.listdir
+
+    def noted(path: str) -> list[str]:
+        listed.append(os.fspath(path))
+        return honest(path)
+
+    monkeypatch.setattr(os, "listdir", noted)
+    report = converter.migrate(root, destination, jobs=1)
+    assert set(outcomes(report).values()) == {"converted"}
+    assert listed.count(str(destination)) == 1
+    converter.migrate(root, destination, jobs=1, settings=ConversionSettings(replace=True))
+    assert listed.count(str(destination)) == 2
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    root, destination = tmp_path / "archive", tmp_path / "converted"
+    root.mkdir()
+    destination.mkdir()
+    (root / "a.pt").write_bytes(zip_file())
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    owner = temporary_path(destination / "a.safetensors").name.rsplit(".", 2)[1]
+    left = f".a.safetensors.{ended.pid}-{owner.partition('-')[2]}.depickle-tmp"
+    (destination / left).write_bytes(b"half")
+    converter.migrate(root, destination, jobs=1)
+    assert sorted(path.name for path in destination.iterdir()) == ["a.safetensors"]
 
 
 def test_a_folder_that_is_a_checkpoint_becomes_one_file(tmp_path: Path) -> None:

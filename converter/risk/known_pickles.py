@@ -114,7 +114,11 @@ def keep_clean(facts: InputFacts, limits: Limits, scan_limits: ScanLimits) -> No
 
 
 def _surroundings(pickle: PickleFacts, limits: Limits, scan_limits: ScanLimits) -> Hashable:
-    """Return everything but the pickle that its rules look at; names of files are not among it."""
+    """Return everything but the pickle that its rules look at; names of files are not among it.
+
+    Of `PickleFacts` that is all that does not follow from the bytes and the limits, but for the
+    name of its record, which findings only repeat.
+    """
     return (
         pickle.nbytes,
         pickle.origin,

@@ -12,12 +12,13 @@ from converter.byteio.source import MemorySource
 from converter.errors import SourceError
 from converter.limits import DEFAULT_LIMITS
 from converter.risk.case import Case
-from converter.risk.choice import OF_PICKLES, rules_for
+from converter.risk.choice import OF_PICKLES
 from converter.risk.facts import InputFacts
 from converter.risk.gathering import gather
 from converter.risk.rulebook import RULES
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 from corpus.hostile_recipes import SAMPLES
+from tests.support.all_rules import told_by_all, told_by_chosen
 from tests.support.odd_pickles import PickleWriter
 from tests.support.pickles import torch_zip
 from tests.support.small_files import SMALL_FILES
@@ -88,9 +89,8 @@ def _file(chance: random.Random) -> bytes:
 
 def _compare(facts: InputFacts, limits: Limits, scan_limits: ScanLimits) -> None:
     case = Case(facts, limits, scan_limits)
-    told = [finding for judge in RULES.values() for finding in judge(case)]
-    judges = rules_for(case, beside_pickles=False)
-    assert [finding for judge in judges for finding in judge(case)] == told
+    told = told_by_all(case)
+    assert told_by_chosen(case) == told
     # A pickle in which nothing was found is not judged again, whatever stands beside it.
     rules = {finding.rule for finding in told}
     for rule in OF_PICKLES:

@@ -6,9 +6,12 @@ Here each file that differs a little from one that was scanned often is scanned 
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +35,7 @@ from tests.support.small_files import SMALL_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from converter.risk.case import Case, Rule
 
@@ -123,6 +127,37 @@ def test_files_of_other_kinds(seed: int) -> None:
                 changed[chance.randrange(len(data))] = chance.randrange(256)
             compared(bytes(changed), chance.choice(NAMES))
         compared(data, "a.pt")
+
+
+def test_processes_of_their_own_say_the_same(tmp_path: Path) -> None:
+    """Nothing is kept that the other tests do not know of."""
+    files = _files_alike()
+    names = []
+    for number, data in enumerate(files):
+        path = tmp_path / f"{number:02}.pt"
+        path.write_bytes(data)
+        names.append(str(path))
+    together = _reports(*names)
+    assert len({str(report["verdict"]) for report in together}) > 1
+    for number in range(_SCANS, len(files)):
+        assert _reports(names[number]) == [together[number]]
+
+
+def _files_alike() -> list[bytes]:
+    """Return an archive a few times, and others that are laid out alike."""
+    chance = random.Random(5)  # noqa: S311 - no secrets
+    data = ARCHIVES[0]
+    other = torch_zip(TENSOR.replace(b"cpu", b"gpu"), {"0": bytes(16), "1": bytes(300)}, root="b0")
+    changed = [AlikeArchives(data).changed(chance) for _ in range(6)]
+    return [*(data,) * _SCANS, data.replace(b"a0/", b"c0/"), other, *changed]
+
+
+def _reports(*names: str) -> list[dict[str, Any]]:
+    """Return what a process says of some files, one after the other."""
+    command = [sys.executable, "-m", "converter", "scan", "--format", "json", "--jobs", "1", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found: list[dict[str, Any]] = json.loads(done.stdout)["files"]
+    return found
 
 
 @pytest.fixture

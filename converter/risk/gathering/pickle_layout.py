@@ -145,7 +145,14 @@ def pickle_layout_of(data: bytes, graph: Graph, limits: Limits) -> PickleLayout 
 
 
 def _free_operands(data: bytes, graph: Graph, limits: Limits) -> list[_Operand]:
-    """Return the operands that stand nowhere but among plain values."""
+    """Return the operands that stand nowhere but among plain values.
+
+    The pickle is read three times with its operands numbered: each has the low digit of its number
+    in its place, then the high digit, then the opposite of the low one. Where a value of the graph
+    is, three times over, what number 300 was given, it is operand 300: no value that stays the same
+    is a digit and its opposite. So it is told which operands are plain, and which something is done
+    with, even if they are plain elsewhere: those are fixed. In doubt, an operand is fixed.
+    """
     operands = [
         operand
         for operand in _iter_operands(data)
@@ -228,9 +235,10 @@ def _told(operands: list[_Operand], values: list[tuple[Node, ...]]) -> set[int]:
 
 
 def _values(graph: Graph) -> tuple[list[Node], list[Node]]:
-    """Return the texts and numbers of a graph: those that something is done with, and the others.
+    """Return the texts and numbers of a graph: those that something is done with, and the plain.
 
-    In an order that depends on the opcodes alone.
+    A value may be among both. They come in an order that depends on the opcodes alone, so that the
+    same place means the same value however the operands are marked.
     """
     read: list[Node] = []
     for name in graph.globals:

@@ -12,8 +12,9 @@ from converter.byteio.source import MemorySource
 from converter.limits import DEFAULT_LIMITS
 from converter.risk.case import Case
 from converter.risk.choice import OF_PICKLES
-from converter.risk.facts import InputFacts
+from converter.risk.facts import Context, InputFacts, Origin, PickleFacts
 from converter.risk.gathering import gather
+from converter.risk.known_pickles import is_known_clean
 from converter.risk.rulebook import RULES
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 from converter.risk.scanner import judge_facts, scan_source
@@ -55,6 +56,27 @@ def test_limits_count_for_a_pickle_that_was_clean_before() -> None:
     assert scan_source(source).verdict == "safe"
     report = scan_source(source, limits=DEFAULT_LIMITS._replace(max_opcodes=3))
     assert "over-a-limit" in {finding.rule for finding in report.findings}
+
+
+def test_every_fact_is_compared_or_follows_from_the_bytes() -> None:
+    follow = {"record", "graph", "survey", "census", "known"}
+    others: dict[str, object] = {
+        "nbytes": 7,
+        "origin": Origin.NESTED,
+        "context": Context.PACKAGE,
+        "reached": "argument of a.b",
+        "parent_offset": 7,
+        "storages": {"0": 7},
+    }
+    assert follow | others.keys() == set(PickleFacts._fields)
+    source = MemorySource(torch_zip(TENSOR, {"0": bytes(16)}), "a.pth")
+    judge_facts(gather(source))
+    facts = gather(source)
+    assert is_known_clean(facts, DEFAULT_LIMITS, DEFAULT_SCAN_LIMITS)
+    for name, other in others.items():
+        changed = facts.pickles[0]._replace(**{name: other})
+        around = facts._replace(pickles=(changed,))
+        assert not is_known_clean(around, DEFAULT_LIMITS, DEFAULT_SCAN_LIMITS), name
 
 
 def test_what_is_not_counted_by_one_scan_is_counted_by_the_next() -> None:

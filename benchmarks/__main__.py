@@ -2,7 +2,7 @@
 
 Makes its inputs in a temporary folder, runs every program as a process of its own, in turns, and
 prints medians, minima, maxima and ratios. ``--quick`` takes a few minutes and small files; without
-it 40 GB of disk and two hours are needed. ``--only NAME`` runs single sections; ``--markdown``
+it 60 GB of disk and half an hour are needed. ``--only NAME`` runs single sections; ``--markdown``
 writes the page beside the JSON. The scanners of others are installed by pip, each in an
 environment of its own; without a package index they are left out, and the run says so.
 """

@@ -23,11 +23,18 @@ same round. `cp + fsync` is `cp --sparse=never` and `sync` of the copy; depickle
 before it gives it its name; what torch and safetensors wrote is flushed as well. Inputs are in
 memory (page cache), where an earlier run has left them. "Read" is what system calls read, which
 leaves out what the kernel copies from file to file by itself, and pages of mapped files.
+
+The checkpoints of `files` are those of one run: ten contents, one pickle, and depickle reads what
+is alike once a process. In `files, no two alike` each has other names, shapes and numbers of
+tensors. modelscan is given fewer, for its time grows with their square. `growth` measures the copy
+beside the conversion: what memory no longer holds is slower for both. `many` and `opcodes` are
+processor time inside one process where they speak of a tensor or an opcode.
 """
 
 _BOUNDS: Final = """\
 The bounds are meant for a quiet machine and the full sizes: 2 GB, 100,000 tensors, a million
-opcodes, 5,000 files; at the sizes of `--quick` starting Python is most of a conversion."""
+opcodes, 5,000 files; at the sizes of `--quick` starting Python is most of a conversion. "Many
+files" are those of `files`."""
 
 
 def page(document: dict[str, Any]) -> str:

@@ -4,43 +4,42 @@ Archives that one program has written of one model differ in few bytes: the name
 folder, what some records hold, and the checksums of those. Every other byte stands for the
 listing. Where all of them are the same, so is what `converter.containers.zip_archive.read_zip`
 says, without reading them one by one again.
+
+`layout_of` learns of one archive what is free in it and what is fixed; `ZipLayout.parts_of` then
+compares others with it. Every offset and slice here is one of the excerpt that
+`converter.containers.zip_excerpt` makes, never of the file.
 """
 
 from __future__ import annotations
 
-from converter.byteio.pieces import Excerpt, parts_between, pieces_of
-from converter.containers.zip_end import read_directory
+from converter.byteio.pieces import parts_between, pieces_of
+from converter.containers.zip_excerpt import excerpt_of
 from converter.containers.zip_structures import (
     CENTRAL,
-    CENTRAL_SIGNATURE,
     DESCRIPTOR_SIGNATURE,
-    END,
-    END_SIGNATURE,
     FLAG_DEFERRED,
     LOCAL,
-    AnomalyLog,
+    uint2,
 )
 from converter.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Final
 
-    from converter.byteio.pieces import Pieces
+    from converter.byteio.pieces import Excerpt, Pieces
     from converter.byteio.source import ByteSource
     from converter.containers.records import Archive, Record
+    from converter.containers.zip_excerpt import RecordPlaces, ZipExcerpt
 
 # Such a folder is safe and read alike everywhere, whatever its letters are.
 _PLAIN_BYTES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=+,@. -"
 _FIRST_BYTES: Final = frozenset(_PLAIN_BYTES[:63])
-# Offsets of the checksum in a central header, in a local one and in a data descriptor, of the
-# name in both headers, and of the flags in the local one: APPNOTE 4.3.7, 4.3.9 and 4.3.12.
+# Where the checksum is in a central header, in a local one and in a data descriptor, and the flags
+# in the local one: APPNOTE 4.3.7, 4.3.9 and 4.3.12.
 _CENTRAL_CRC, _LOCAL_CRC, _DESCRIPTOR_CRC, _LOCAL_FLAGS = 16, 14, 4, 6
-_CENTRAL_NAME_NBYTES: Final = 28
 _CRC_NBYTES: Final = 4
-# To read over so much costs less than to ask once more.
-_WORTH_LEAVING_OUT_NBYTES: Final = 4_096
 _NO_CRC: Final = bytes(_CRC_NBYTES)
 
 
@@ -74,6 +73,7 @@ class ZipLayout(Frozen):
             are repeated.
         heads: cuts out what is looked at of the free records, in their order.
         lengths: how many bytes each of them holds.
+        stop: one past the last stored byte of all records; the directory follows.
     """
 
     excerpt: Excerpt
@@ -83,6 +83,7 @@ class ZipLayout(Frozen):
     checksums: tuple[Pieces, ...]
     heads: Pieces
     lengths: tuple[int, ...]
+    stop: int
 
     def parts_of(self, data: bytes) -> FreeParts | None:
         """Return what is different in an archive that is laid out like this one, or None.
@@ -133,136 +134,86 @@ def layout_of(
         or not all(record.name.startswith(prefix) for record in archive.records)
     ):
         return None
-    free = {
+    heads = {
         record.name: nbytes
         for record in archive.records
         if (nbytes := looked_at(record.name[len(prefix) :])) is not None
     }
-    excerpt = _excerpt(source, archive, free)
-    if excerpt is None or excerpt.nbytes > most_nbytes:
+    excerpt = excerpt_of(source, archive, heads, most_nbytes)
+    if excerpt is None:
         return None
-    data = excerpt.read(source)
-    end = data[-END.size :]
-    centrals = _central_offsets(source, data, excerpt)
-    alone = end.startswith(END_SIGNATURE) and end.endswith(b"\0\0")
-    if not alone or len(centrals) != len(archive.records):
-        return None
-    parts = _Parts(data, excerpt, [], [], [], [], [])
-    for record, central in zip(archive.records, centrals, strict=True):
-        header = excerpt.place(record.header_offset or 0)
-        for start in (central + CENTRAL.size, header + LOCAL.size):
-            parts.roots.append(slice(start, start + len(root)))
-        if record.name in free and not parts.free(record, central, header, free[record.name]):
-            return None
-    return _layout(parts)
+    roots: list[slice] = []
+    free: list[_FreeRecord] = []
+    for record, places in zip(archive.records, excerpt.records, strict=True):
+        names = (places.central + CENTRAL.size, places.local + LOCAL.size)
+        roots += [slice(name, name + len(root)) for name in names]
+        if record.name in heads:
+            found = _free_record(excerpt.data, record, places, heads[record.name])
+            if found is None:
+                return None
+            free.append(found)
+    return _layout(excerpt, roots, free)
 
 
-def _excerpt(source: ByteSource, archive: Archive, free: Mapping[str, int]) -> Excerpt | None:
-    """Return an archive without what is not looked at, if that is long; None if it overlaps."""
-    left_out: list[slice] = []
-    for record in archive.records:
-        if record.name not in free or record.offset is None or record.stored_nbytes is None:
-            continue
-        start = record.offset + free[record.name]
-        stop = record.offset + record.stored_nbytes
-        if stop - start > _WORTH_LEAVING_OUT_NBYTES:
-            left_out.append(slice(start, stop))
-    left_out.sort(key=lambda part: part.start)
-    if parts_between(left_out, source.nbytes) is None:
-        return None
-    return Excerpt(left_out, source.nbytes)
-
-
-class _Parts(Frozen):
-    """The parts of an excerpt that are not fixed.
+class _FreeRecord(Frozen):
+    """Where a record that may hold something else is in an excerpt.
 
     Attributes:
-        data: the excerpt.
-        excerpt: where everything is in it.
-        roots: names of the root folder.
-        checksums: of each free record, wherever they stand.
-        payloads: what is left of the free records.
-        heads: what is looked at of them.
-        lengths: how many bytes they hold.
+        checksums: wherever its checksum stands, the directory first.
+        payload: what is left of its bytes.
+        head: what is looked at of them.
+        nbytes: how many it holds.
     """
 
-    data: bytes
-    excerpt: Excerpt
-    roots: list[slice]
-    checksums: list[tuple[slice, ...]]
-    payloads: list[slice]
-    heads: list[slice]
-    lengths: list[int]
-
-    def free(self, record: Record, central: int, header: int, looked_at: int) -> bool:
-        """Leave a payload free; return whether it is known where its checksum stands.
-
-        Args:
-            record: the record.
-            central: where its header in the directory is.
-            header: where its local header is.
-            looked_at: how many of its bytes are looked at.
-        """
-        nbytes, data = record.stored_nbytes, self.data
-        if record.compressed or record.problem is not None or not record.crc32 or not nbytes:
-            return False
-        if record.offset is None or record.header_offset is None:
-            return False
-        crc = record.crc32.to_bytes(_CRC_NBYTES, "little")
-        places = [central + _CENTRAL_CRC]
-        if data[header + _LOCAL_CRC :][:_CRC_NBYTES] != _NO_CRC:
-            places.append(header + _LOCAL_CRC)
-        start = self.excerpt.place(record.offset)
-        stop = self.excerpt.place(record.offset + nbytes)
-        if _uint2(data, header + _LOCAL_FLAGS) & FLAG_DEFERRED:
-            if not data.startswith(DESCRIPTOR_SIGNATURE, stop):
-                return False
-            places.append(stop + _DESCRIPTOR_CRC)
-        if any(data[place : place + _CRC_NBYTES] != crc for place in places):
-            return False
-        self.checksums.append(tuple(slice(place, place + _CRC_NBYTES) for place in places))
-        self.payloads.append(slice(start, stop))
-        self.heads.append(slice(start, min(stop, start + looked_at)))
-        self.lengths.append(nbytes)
-        return True
+    checksums: tuple[slice, ...]
+    payload: slice
+    head: slice
+    nbytes: int
 
 
-def _central_offsets(source: ByteSource, data: bytes, excerpt: Excerpt) -> list[int]:
-    """Return where the central headers are in an excerpt.
+def _free_record(
+    data: bytes, record: Record, places: RecordPlaces, looked_at: int
+) -> _FreeRecord | None:
+    """Return where a record may differ, or None where it is not known where its checksum stands."""
+    payload, nbytes = places.payload, record.stored_nbytes
+    if record.compressed or record.problem is not None or not record.crc32:
+        return None
+    if payload is None or not nbytes:
+        return None
+    starts = [places.central + _CENTRAL_CRC]
+    local = places.local + _LOCAL_CRC
+    if data[local : local + _CRC_NBYTES] != _NO_CRC:
+        starts.append(local)
+    if uint2(data, places.local + _LOCAL_FLAGS) & FLAG_DEFERRED:
+        if not data.startswith(DESCRIPTOR_SIGNATURE, payload.stop):
+            return None
+        starts.append(payload.stop + _DESCRIPTOR_CRC)
+    checksums = tuple(slice(start, start + _CRC_NBYTES) for start in starts)
+    crc = record.crc32.to_bytes(_CRC_NBYTES, "little")
+    if any(data[place] != crc for place in checksums):
+        return None
+    head = slice(payload.start, min(payload.stop, payload.start + looked_at))
+    return _FreeRecord(checksums, payload, head, nbytes)
 
-    None where the end records do not follow them at once.
-    """
-    directory = read_directory(source, AnomalyLog())
-    offsets = []
-    position = excerpt.place(directory.start)
-    while data.startswith(CENTRAL_SIGNATURE, position):
-        offsets.append(position)
-        at = position + _CENTRAL_NAME_NBYTES
-        position += CENTRAL.size + sum(_uint2(data, at + 2 * index) for index in range(3))
-    whole = directory.stop == directory.tail and position == excerpt.place(directory.stop)
-    return offsets if whole else []
 
-
-def _uint2(data: bytes, offset: int) -> int:
-    return int.from_bytes(data[offset : offset + 2], "little")
-
-
-def _layout(parts: _Parts) -> ZipLayout | None:
+def _layout(excerpt: ZipExcerpt, roots: list[slice], free: list[_FreeRecord]) -> ZipLayout | None:
     """Return the layout with these parts left free, if every checksum is repeated as often."""
-    if len({len(places) for places in parts.checksums}) != 1:
+    if len({len(record.checksums) for record in free}) != 1:
         return None  # this is also where no record is free
-    free = [*parts.roots, *parts.payloads]
-    free += [place for places in parts.checksums for place in places]
-    between = parts_between(free, len(parts.data))
+    parts = [*roots, *(record.payload for record in free)]
+    parts += [place for record in free for place in record.checksums]
+    between = parts_between(parts, len(excerpt.data))
     if between is None:
         return None
     fixed = pieces_of(between)
+    checksums = zip(*(record.checksums for record in free), strict=True)
     return ZipLayout(
-        parts.excerpt,
-        fixed,
-        fixed(parts.data),
-        pieces_of(parts.roots),
-        tuple(pieces_of(list(places)) for places in zip(*parts.checksums, strict=True)),
-        pieces_of(parts.heads),
-        tuple(parts.lengths),
+        excerpt=excerpt.cut,
+        fixed=fixed,
+        same=fixed(excerpt.data),
+        roots=pieces_of(roots),
+        checksums=tuple(pieces_of(list(places)) for places in checksums),
+        heads=pieces_of([record.head for record in free]),
+        lengths=tuple(record.nbytes for record in free),
+        stop=excerpt.stop,
     )

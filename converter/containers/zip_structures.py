@@ -181,3 +181,8 @@ def resolve_zip64(blocks: list[tuple[int, bytes]], slots: tuple[int, ...]) -> li
         values[index] = int.from_bytes(block[position : position + 8], "little")
         position += 8
     return values
+
+
+def uint2(data: bytes, offset: int) -> int:
+    """Return the number in the two bytes at an offset."""
+    return int.from_bytes(data[offset : offset + 2], "little")

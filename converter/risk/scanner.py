@@ -154,7 +154,7 @@ def _comes_again(source: ByteSource) -> bool:
 
 def _scan_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> FileReport:
     """Scan an input that may be laid out like one before."""
-    from converter.risk.gathering.layouts import find_alike, gather_alike
+    from converter.risk.gathering.alike_archives import find_alike, gather_alike
 
     alike = find_alike(source, limits, scan_limits)
     known = alike.report(source.name) if alike else None

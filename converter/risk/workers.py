@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from converter.processes import map_in_processes
-from converter.risk.gathering import layouts  # noqa: F401 - copies of this process need it
+from converter.risk.gathering import alike_archives  # noqa: F401 - copies of this process need it
 from converter.risk.scanner import scan_file, unreadable_report
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from converter.errors import SourceError
 from converter.inert.nodes import DictNode
 from converter.risk import choice, scanner
 from converter.risk.finding import Finding, Location, Severity
-from converter.risk.gathering import layouts, pickle_layout
+from converter.risk.gathering import alike_archives, pickle_layout
 from converter.risk.scanner import scan_source
 from corpus.hostile_writer import PROTO2, STOP, storage, tensor
 from tests.conftest import REPOSITORY
@@ -203,7 +203,7 @@ def test_texts_that_are_more_would_be_seen(planted: pytest.MonkeyPatch) -> None:
 
 
 def test_heads_that_are_not_looked_at_would_be_seen(planted: pytest.MonkeyPatch) -> None:
-    planted.setattr(layouts, "is_plain_head", lambda *_: True)
+    planted.setattr(alike_archives, "is_plain_head", lambda *_: True)
     expect_found(check_archives, 400)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from converter.risk import known_pickles, scanner
-from converter.risk.gathering import layouts
+from converter.risk.gathering import known_layouts
 from converter.risk.scanner import scan_source
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def nothing_known() -> Iterator[None]:
     tests that begin a process.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layouts, "_KNOWN", {})
-        patch.setattr(layouts, "_PATIENCE", layouts._Patience())  # noqa: SLF001
+        patch.setattr(known_layouts, "_MEMO", known_layouts._Memo())  # noqa: SLF001
         patch.setattr(known_pickles, "_MEMO", known_pickles._Memo())  # noqa: SLF001
         patch.setattr(scanner, "_LENGTHS", set())
         yield

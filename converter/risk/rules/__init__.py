@@ -14,7 +14,7 @@ a new rule keeps them or narrows the shortcut that rests on them:
    and nowhere else: `gathering.pickle_layout` takes such values for free. Texts that begin like a
    pickle are the exception, which `PickleLayout.fits` knows; any other must stand there as well.
 4. Of the name of a file it looks at how it ends, of the name of the root folder not at all, and of
-   the numbers in an archive at no more than their first bytes: see `gathering.layouts`.
+   the numbers in an archive at no more than their first bytes: see `gathering.alike_archives`.
 
 `tests/property/test_scans_in_a_row.py` compares reports of files that are read after others with
 those of the same files alone, and would show the last three.

@@ -14,7 +14,8 @@ from converter.byteio.source import MemorySource
 from converter.inert.machine import read_graph
 from converter.limits import DEFAULT_LIMITS
 from converter.risk.gathering import gather
-from converter.risk.gathering.layouts import find_alike, forget_layouts
+from converter.risk.gathering.alike_archives import find_alike
+from converter.risk.gathering.known_layouts import forget_layouts
 from converter.risk.gathering.pickle_layout import PickleLayout, pickle_layout_of
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 from converter.risk.scanner import judge_facts, scan_source

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from converter.byteio.source import MemorySource
 from converter.limits import DEFAULT_LIMITS
 from converter.risk import scanner
-from converter.risk.gathering import gather, layouts
-from converter.risk.gathering.layouts import find_alike, forget_layouts
+from converter.risk.gathering import gather, known_layouts
+from converter.risk.gathering.alike_archives import find_alike
+from converter.risk.gathering.known_layouts import forget_layouts
 from converter.risk.scan_limits import DEFAULT_SCAN_LIMITS
 from converter.risk.scanner import judge_facts, scan_source
 from corpus.hostile_writer import EVIL, PROTO2, STOP, storage, tensor
@@ -23,7 +24,7 @@ from tests.support.pickles import torch_zip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from converter.risk.gathering.layouts import Alike
+    from converter.risk.gathering.alike_archives import Alike
     from converter.risk.report import FileReport
 
 TENSOR = PROTO2 + tensor(storage(), [4], [1]) + STOP
@@ -198,7 +199,7 @@ def test_what_is_kept_is_bounded() -> None:
         data = torch_zip(TENSOR, {"0": bytes(16), "1": bytes(number + 1)})
         for _ in range(3):
             scan_source(MemorySource(data, f"a.{number}"))
-    kept = [known for several in layouts._KNOWN.values() for known in several]  # noqa: SLF001
+    kept = [known for several in known_layouts._MEMO.found.values() for known in several]  # noqa: SLF001
     assert 0 < len(kept) <= 32
     for number in range(100):
         scan_source(MemorySource(data, f"a.{number}"))
@@ -210,8 +211,8 @@ def test_what_is_kept_is_bounded() -> None:
 def test_archives_that_never_come_again_are_not_all_learned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(layouts, "_MOST_IN_VAIN", 3)
-    monkeypatch.setattr(layouts, "_ONE_OF", 4)
+    monkeypatch.setattr(known_layouts, "_MOST_IN_VAIN", 3)
+    monkeypatch.setattr(known_layouts, "_ONE_OF", 4)
     monkeypatch.setattr(scanner, "_LENGTHS", set())
     unlike = [torch_zip(TENSOR, {"0": bytes(16), "1": bytes(302 + i)}) for i in range(12)]
     for data in unlike:

@@ -4,6 +4,11 @@ Folders hold the checkpoints of one run, which differ in their numbers. Where ev
 archive but its numbers, its pickle, their checksums and the name of its root folder is that of one
 without anything odd about it, only these have to be looked at. A file that nothing is known of
 goes the long way, and so does each one in which anything is not as it was.
+
+A scan asks three things here, in this order: `find_alike`, whether an archive is laid out like a
+known one; `Alike.report`, whether its report is known as well; and where it is not, `gather_alike`,
+for the facts, which learns the archives that nothing is known of. Everything that is kept is in
+`converter.risk.gathering.known_layouts`.
 """
 
 from __future__ import annotations
@@ -13,28 +18,32 @@ import zlib
 from converter.byteio.source import MemorySource
 from converter.containers.records import Archive, Record
 from converter.containers.zip_layout import layout_of
-from converter.frozen import Frozen
 from converter.risk.facts import ArchiveFacts, Context, Origin
 from converter.risk.gathering.archives import Listed, is_plain_record, take_record
 from converter.risk.gathering.collector import Place
 from converter.risk.gathering.gatherer import collector_of
 from converter.risk.gathering.glance import HEAD_NBYTES, USTAR, is_plain_head
+from converter.risk.gathering.known_layouts import (
+    KnownLayout,
+    KnownReport,
+    is_next_learned,
+    keep_layout,
+    keep_report,
+    layouts_of_length,
+    note_comeback,
+)
 from converter.risk.gathering.pickle_layout import pickle_layout_of
 from converter.risk.gathering.streams import is_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final
 
     from converter.byteio.source import ByteSource
-    from converter.containers.detection import Claim
-    from converter.containers.zip_layout import FreeParts, ZipLayout
+    from converter.containers.zip_layout import FreeParts
     from converter.limits import Limits
     from converter.risk.facts import InputFacts
-    from converter.risk.finding import Skipped
     from converter.risk.gathering.collector import Collector
-    from converter.risk.gathering.pickle_layout import PickleLayout
     from converter.risk.report import FileReport
     from converter.risk.scan_limits import ScanLimits
 
@@ -43,65 +52,13 @@ _PICKLE: Final = "data.pkl"
 _STORAGE: Final = "data/"
 # The number that torch makes of all names and checksums.
 _NUMBER: Final = ".data/serialization_id"
+# The same in an archive and in its excerpt: of no record so little is looked at that a gap begins
+# earlier.
 _USTAR_STOP: Final = HEAD_NBYTES
 _USTAR_START: Final = HEAD_NBYTES - len(USTAR)
-# Layouts, and of each the pickles whose reports are kept. No report makes room for another: where
-# pickles are all different, finding out what is fixed in them costs too much.
-_MOST_LAYOUTS: Final = 32
-_MOST_ALIKE: Final = 4
-_MOST_REPORTS: Final = 8
-# Bytes that are looked at of one archive, and that are kept of all.
+# Bytes that are looked at of one archive.
 _LONGEST: Final = 1 << 18
-_MOST_NBYTES: Final = 1 << 23
 _LONGEST_ENDING: Final = 16
-# Archives that are learned though none comes again, and then one of so many: in a folder where no
-# two are alike, learning them all takes a quarter of the time.
-_MOST_IN_VAIN: Final = 32
-_ONE_OF: Final = 16
-
-
-class KnownReport(Frozen):
-    """What was said of a file.
-
-    Attributes:
-        pickle: its pickle.
-        layout: how that is laid out.
-        ending: of its name.
-        report: what was said.
-    """
-
-    pickle: bytes
-    layout: PickleLayout
-    ending: str
-    report: FileReport
-
-
-class KnownLayout(Frozen):
-    """An archive that was read, and what follows for those that are laid out like it.
-
-    Attributes:
-        layout: where it differs from them.
-        limits: the caps that parsers had.
-        scan_limits: the caps that the scan had.
-        claims: what it was detected as.
-        names: its records, without the root folder.
-        number: of the pickle among the free records.
-        stop: where its last record ends, and the directory follows.
-        storages: storage key → bytes of its record.
-        skipped: what is told of the records that are not read.
-        reports: what was said of such files, where nothing was found.
-    """
-
-    layout: ZipLayout
-    limits: Limits
-    scan_limits: ScanLimits
-    claims: tuple[Claim, ...]
-    names: tuple[str, ...]
-    number: int
-    stop: int
-    storages: Mapping[str, int]
-    skipped: tuple[Skipped, ...]
-    reports: list[KnownReport]
 
 
 class Alike:
@@ -133,8 +90,7 @@ class Alike:
         """Return the report of a file of this name, if the same is known of its pickle."""
         pickle, ending = self.pickle, _ending(name)
         for known in self.known.reports:
-            same = known.pickle == pickle or known.layout.fits(pickle)
-            if same and known.ending == ending:
+            if known.is_of(pickle, ending):
                 # A wrong checksum, or none, is told: elsewhere.
                 if not self.crc32 or zlib.crc32(pickle) != self.crc32:
                     return None
@@ -144,47 +100,19 @@ class Alike:
     def keep(self, facts: InputFacts, report: FileReport) -> None:
         """Keep a report in which nothing is told that the next file may have otherwise."""
         told = report.findings or report.could_not_tell or report.imports
-        if told or len(facts.pickles) != 1 or len(self.known.reports) >= _MOST_REPORTS:
+        if told or len(facts.pickles) != 1 or not self.known.has_room:
             return
         ending = _ending(report.name)
         if len(ending) > _LONGEST_ENDING:
             return
         layout = pickle_layout_of(self.pickle, facts.pickles[0].graph, self.known.limits)
         if layout is not None:
-            self.known.reports.append(KnownReport(self.pickle, layout, ending, report))
-            _make_room()
+            keep_report(self.known, KnownReport(self.pickle, layout, ending, report))
 
 
 def _ending(name: str) -> str:
     """Return how a name ends: of the name, the rules look at nothing else."""
     return name[name.rfind(".") :] if "." in name else ""
-
-
-class _Patience:
-    """Whether the next archive is worth learning."""
-
-    def __init__(self) -> None:
-        self._vain = 0
-
-    def takes(self) -> bool:
-        """Return whether to learn an archive that may be one more that never comes again."""
-        self._vain += 1
-        return self._vain <= _MOST_IN_VAIN or self._vain % _ONE_OF == 0
-
-    def reward(self) -> None:
-        """Note that one came again."""
-        self._vain = 0
-
-
-# Bytes of an archive → those of this length.
-_KNOWN: Final[dict[int, list[KnownLayout]]] = {}
-_PATIENCE: Final = _Patience()
-
-
-def forget_layouts() -> None:
-    """Forget every archive."""
-    _KNOWN.clear()
-    _PATIENCE.reward()
 
 
 def find_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> Alike | None:
@@ -196,7 +124,7 @@ def find_alike(source: ByteSource, limits: Limits, scan_limits: ScanLimits) -> A
     found = _find_layout(source, limits, scan_limits)
     if found is None or not _is_usual(*found):
         return None
-    _PATIENCE.reward()
+    note_comeback()
     known, parts, _ = found
     return Alike(known, parts)
 
@@ -205,7 +133,7 @@ def _find_layout(
     source: ByteSource, limits: Limits, scan_limits: ScanLimits
 ) -> tuple[KnownLayout, FreeParts, bytes] | None:
     """Return the layout that an archive has, what is different in it, and its excerpt."""
-    for known in _KNOWN.get(source.nbytes, ()):
+    for known in layouts_of_length(source.nbytes):
         if _is_same(known.limits, limits) and _is_same(known.scan_limits, scan_limits):
             data = known.layout.excerpt.read(source)
             parts = known.layout.parts_of(data)
@@ -214,22 +142,13 @@ def _find_layout(
     return None
 
 
-def _make_room() -> None:
-    """Forget every archive where too much is kept."""
-    kept = [known for several in list(_KNOWN.values()) for known in several]
-    nbytes = sum(sum(map(len, known.layout.same)) for known in kept)
-    nbytes += sum(2 * len(told.pickle) for known in kept for told in known.reports)
-    if len(kept) > _MOST_LAYOUTS or nbytes > _MOST_NBYTES:
-        _KNOWN.clear()
-
-
 def _is_same(one: object, other: object) -> bool:
     return one is other or one == other  # comparing them takes as long as ten of these
 
 
 def _is_usual(known: KnownLayout, parts: FreeParts, data: bytes) -> bool:
     """Return whether no number looks like more than that."""
-    if data[_USTAR_START:_USTAR_STOP] == USTAR or not is_directory(data[known.stop :]):
+    if data[_USTAR_START:_USTAR_STOP] == USTAR or not is_directory(data[known.layout.stop :]):
         return False
     number, heads, lengths = known.number, parts.heads, known.layout.lengths
     return all(map(is_plain_head, heads[:number], lengths)) and all(
@@ -278,37 +197,30 @@ def _take(found: Collector, source: ByteSource, alike: Alike) -> None:
 def _learn(found: Collector, source: ByteSource) -> None:
     """Keep the layout of an archive, if there is nothing odd about it."""
     archive = found.listing
-    if archive is None or not _is_clean(found, archive) or not _PATIENCE.takes():
+    if archive is None or not _is_clean(found, archive) or not is_next_learned():
         return
     if _find_layout(source, found.limits, found.scan_limits) is not None:
         return  # it is known, and not as usual
     layout = layout_of(source, archive, _looked_at, _LONGEST)
     if layout is None:
         return
-    data = layout.excerpt.read(source)
+    if not is_directory(layout.excerpt.read(source)[layout.stop :]):
+        return
     start = len(archive.root) + 1
     names = tuple(record.name[start:] for record in archive.records)
     free = [name for name in names if _looked_at(name) is not None]
-    stops = [(record.offset or 0) + (record.stored_nbytes or 0) for record in archive.records]
-    stop = layout.excerpt.place(max(stops))
-    if not is_directory(data[stop:]):
-        return
-    layouts = _KNOWN.setdefault(source.nbytes, [])
-    del layouts[: 1 - _MOST_ALIKE]
     known = KnownLayout(
-        layout,
-        found.limits,
-        found.scan_limits,
-        tuple(found.claims),
-        names[: len(found.archives[0].names)],
-        free.index(_PICKLE),
-        stop,
-        found.pickles[0].storages,
-        tuple(found.skipped),
-        [],
+        layout=layout,
+        limits=found.limits,
+        scan_limits=found.scan_limits,
+        claims=tuple(found.claims),
+        names=names[: len(found.archives[0].names)],
+        number=free.index(_PICKLE),
+        storages=found.pickles[0].storages,
+        skipped=tuple(found.skipped),
+        reports=[],
     )
-    layouts.append(known)
-    _make_room()
+    keep_layout(source.nbytes, known)
 
 
 def _looked_at(name: str) -> int | None:

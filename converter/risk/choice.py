@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         "effect",  # a pickle changes what it did not make, or what a persistent id stands for
         "error",  # a pickle could not be read to its end
         "extension",  # a pickle asks the registry of copyreg
-        "kind",  # the file is no plain pickle and no torch archive of plain pickles
+        "kind",  # the file is no plain pickle, nor an archive of torch with nothing but such in it
         "name",  # the file is not called as checkpoints are
         "numpy",  # a pickle calls something of numpy
         "odd stream",  # a parser noticed something about a pickle
@@ -132,7 +132,8 @@ OF_PICKLES: Final = frozenset(
 )
 """The rules that can be left out where nothing was found in the same pickles before."""
 
-_PLAIN_KINDS: Final = frozenset({"torch_save", "torch_legacy", "pickle"})
+_PLAIN_STREAMS: Final = frozenset({"torch_legacy", "pickle"})
+_PLAIN_KINDS: Final = _PLAIN_STREAMS | {"torch_save"}
 _PLAIN_ENDINGS: Final = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 # torch/_utils.py, _set_obj_state: these are given a state as an argument.
 _STATEFUL: Final = frozenset({"_rebuild_from_type_v2", "_rebuild_parameter_with_state"})
@@ -164,7 +165,7 @@ def signs_of_file(case: Case) -> Iterator[Sign]:
     if facts.unread:
         yield "unread"
     if facts.kind not in _PLAIN_KINDS or any(
-        archive.level and archive.kind not in _PLAIN_KINDS for archive in facts.archives
+        archive.level and archive.kind not in _PLAIN_STREAMS for archive in facts.archives
     ):
         yield "kind"
     last = facts.name.rpartition("/")[2].lower()

@@ -11,8 +11,10 @@ from converter.limits import DEFAULT_LIMITS
 from converter.risk import choice
 from converter.risk.choice import NEEDS, OF_PICKLES, rules_for, signs_of_file, signs_of_pickle
 from converter.risk.rulebook import RULES
+from corpus.hostile_writer import PROTO2, STOP, storage, tensor
 from tests.conftest import REPOSITORY
 from tests.support.all_rules import case_of, told_by_all, told_by_chosen
+from tests.support.pickles import torch_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +72,14 @@ def test_all_rules_tell_no_more_of_damaged_files(path: Path) -> None:
             case = case_of(data, path.name)
         except SourceError:
             continue
+        assert told_by_chosen(case) == told_by_all(case)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_all_rules_tell_no_more_of_files_inside_checkpoints(path: Path) -> None:
+    pickle = PROTO2 + tensor(storage(), [4], [1]) + STOP
+    for record in ("1", "x.pt"):
+        case = case_of(torch_zip(pickle, {"0": bytes(16), record: path.read_bytes()}), "a.pt")
         assert told_by_chosen(case) == told_by_all(case)
 
 

@@ -32,6 +32,12 @@ def test_inside_a_checkpoint_it_hides() -> None:
     assert severities(RULE, ZipBuilder([*honest_members(), member]).build()) == ["suspicious"]
 
 
+def test_a_checkpoint_inside_a_checkpoint_hides_as_well() -> None:
+    inner = ZipBuilder(honest_members()).build()
+    data = ZipBuilder([*honest_members(), Member("r/data/9", inner)]).build()
+    assert severities(RULE, data) == ["suspicious"]
+
+
 def test_too_many_levels_cannot_be_told() -> None:
     report = scanned(wrapped(EVIL, 6), scan_limits=ScanLimits(max_levels=3))
     assert report.verdict == "unreadable"

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
 MARK: Final = ".depickle"
 """In every name that depickle makes beside an output."""
 
-# Folder → its marked names, when it was first listed; None where each listing is a new one.
-_REMEMBERED: Final[list[dict[str, list[str]]]] = []
+
+class _Listings:
+    """Folder → its marked names, when it was first listed; empty unless they are to be kept."""
+
+    __slots__ = ("are_kept", "found")
+
+    def __init__(self) -> None:
+        self.found: Final[dict[str, list[str]]] = {}
+        self.are_kept = False
+
+
+_LISTINGS: Final = _Listings()
 
 
 def names_beside(target: Path) -> list[str]:
@@ -28,18 +38,20 @@ def names_beside(target: Path) -> list[str]:
         OSError: the folder cannot be listed.
     """
     folder = os.fspath(target.parent)
-    known = _REMEMBERED[0] if _REMEMBERED else {}
-    if folder not in known:
-        known[folder] = [name for name in os.listdir(folder) if MARK in name]  # noqa: PTH208
-    return known[folder]
+    names = _LISTINGS.found.get(folder)
+    if names is None:
+        names = [name for name in os.listdir(folder) if MARK in name]  # noqa: PTH208
+        if _LISTINGS.are_kept:
+            _LISTINGS.found[folder] = names
+    return names
 
 
 def remember_listings() -> None:
     """List each folder once from now on, in this process."""
-    if not _REMEMBERED:
-        _REMEMBERED.append({})
+    _LISTINGS.are_kept = True
 
 
 def forget_listings() -> None:
     """List folders again whenever they are asked for."""
-    _REMEMBERED.clear()
+    _LISTINGS.are_kept = False
+    _LISTINGS.found.clear()

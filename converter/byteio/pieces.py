@@ -40,17 +40,14 @@ class Excerpt:
         nbytes: how many bytes are left.
     """
 
-    def __init__(self, left_out: list[slice], nbytes: int) -> None:
-        """Leave out some parts of `nbytes` bytes; they ascend and do not overlap."""
-        starts = [0, *(part.stop for part in left_out)]
-        stops = [*(part.start for part in left_out), nbytes]
-        self._ranges: Final = [
-            (start, stop - start) for start, stop in zip(starts, stops, strict=True)
-        ]
-        self._stops: Final = starts[1:]
-        lost: list[int] = [part.stop - part.start for part in left_out]
-        self._lost: Final = list(accumulate(lost, initial=0))
-        self.nbytes: Final = nbytes - self._lost[-1]
+    def __init__(self, kept: list[slice]) -> None:
+        """Keep some parts, at least one; they ascend and do not overlap."""
+        lengths = [part.stop - part.start for part in kept]
+        self._ranges: Final = [(part.start, n) for part, n in zip(kept, lengths, strict=True)]
+        self._later_starts: Final = [part.start for part in kept[1:]]
+        before = accumulate(lengths, initial=0)
+        self._lost: Final[list[int]] = [part.start - nbytes for part, nbytes in zip(kept, before)]  # noqa: B905 - the sum of all is left
+        self.nbytes: Final = sum(lengths)
 
     def read(self, source: ByteSource) -> bytes:
         """Return the bytes that are left of a source.
@@ -64,4 +61,4 @@ class Excerpt:
 
     def place(self, offset: int) -> int:
         """Return where an offset of the source, or what follows it, is among what is left."""
-        return offset - self._lost[bisect_right(self._stops, offset)]
+        return offset - self._lost[bisect_right(self._later_starts, offset)]

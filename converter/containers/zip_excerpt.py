@@ -105,10 +105,8 @@ def _cut(source: ByteSource, archive: Archive, looked_at: Mapping[str, int]) -> 
         stop = record.offset + record.stored_nbytes
         if stop - start > _WORTH_LEAVING_OUT_NBYTES:
             left_out.append(slice(start, stop))
-    left_out.sort(key=lambda part: part.start)
-    if parts_between(left_out, source.nbytes) is None:
-        return None
-    return Excerpt(left_out, source.nbytes)
+    kept = parts_between(left_out, source.nbytes)
+    return None if kept is None else Excerpt(kept)
 
 
 def _central_headers(data: bytes, start: int, stop: int) -> list[int]:

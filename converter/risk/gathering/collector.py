@@ -41,7 +41,7 @@ _NO_STORAGES: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Place(Frozen):
-    """Where we are; a tuple, since there is one for each record of archives with 100,000.
+    """Where we are.
 
     Attributes:
         record: the record, with what it is nested in; None for the file itself.

@@ -40,6 +40,13 @@ class Argument(Enum):
     COUNTED_8 = ("counted by 8 bytes", 8)
 
 
+COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.COUNTED_8})
+"""Arguments that are a length and then as many bytes."""
+
+LINES: Final[Mapping[Argument, int]] = MappingProxyType({Argument.LINE: 1, Argument.LINE_PAIR: 2})
+"""Arguments that are lines → how many."""
+
+
 class Opcode(Frozen):
     """One opcode.
 

@@ -5,7 +5,7 @@ It follows the bytes only; what an opcode does is `converter.inert.machine`'s to
 
 from __future__ import annotations
 
-from converter.inert.opcodes import OPCODES, Argument
+from converter.inert.opcodes import COUNTED, LINES, OPCODES
 from converter.risk.facts import Census
 
 TYPE_CHECKING = False
@@ -19,8 +19,6 @@ _FAR: Final = 100_000
 _PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE = 0x70, 0x71, 0x72, 0x94
 _PUTS: Final = frozenset({_PUT, _BINPUT, _LONG_BINPUT, _MEMOIZE})
 _LONGS: Final = frozenset({0x8A, 0x8B})
-_LINES: Final = {Argument.LINE: 1, Argument.LINE_PAIR: 2}
-_COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.COUNTED_8})
 _MAX_DIGITS: Final = 20
 
 
@@ -29,8 +27,8 @@ def _table() -> tuple[list[int], list[int], list[int]]:
     width, counted, lines = [-1] * 256, [0] * 256, [0] * 256
     for opcode in OPCODES:
         width[opcode.byte] = opcode.argument.fixed_nbytes
-        counted[opcode.byte] = int(opcode.argument in _COUNTED)
-        lines[opcode.byte] = _LINES.get(opcode.argument, 0)
+        counted[opcode.byte] = int(opcode.argument in COUNTED)
+        lines[opcode.byte] = LINES.get(opcode.argument, 0)
     return width, counted, lines
 
 

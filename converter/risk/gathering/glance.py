@@ -6,7 +6,7 @@ which is seen here thirty times sooner than by setting up the machine that execu
 
 from __future__ import annotations
 
-from converter.inert.opcodes import OPCODES, Argument
+from converter.inert.opcodes import COUNTED, LINES, OPCODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _FAR_STARTS: Final = (USTAR, b"PK")
 # Without a name nothing is called that can be told, unless the stream comes to its end.
 _NAMES: Final = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 _CALLS: Final = frozenset({"OBJ", "REDUCE", "NEWOBJ", "NEWOBJ_EX"})
-_COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.COUNTED_8})
-_LINES: Final = frozenset({Argument.LINE, Argument.LINE_PAIR})
 # What an opcode is to this walk, where it is not just some bytes to step over.
 _IS_NAME, _IS_COUNTED, _IS_LINE, _IS_STOP, _IS_UNKNOWN = 0, -1, -2, -3, -4
 _ENDS: Final = (_IS_STOP, _IS_UNKNOWN)
@@ -59,9 +57,9 @@ def _steps() -> list[int]:
     for opcode in OPCODES:
         if opcode.name in _NAMES:
             steps[opcode.byte] = _IS_NAME
-        elif opcode.argument in _COUNTED:
+        elif opcode.argument in COUNTED:
             steps[opcode.byte] = _IS_COUNTED
-        elif opcode.argument in _LINES:
+        elif opcode.argument in LINES:
             steps[opcode.byte] = _IS_LINE
         else:
             steps[opcode.byte] = 1 + opcode.argument.fixed_nbytes
@@ -72,7 +70,7 @@ def _steps() -> list[int]:
 _STEPS: Final = _steps()
 _CALL_BYTES: Final = frozenset(opcode.byte for opcode in OPCODES if opcode.name in _CALLS)
 _LENGTH_NBYTES: Final = {
-    opcode.byte: opcode.argument.fixed_nbytes for opcode in OPCODES if opcode.argument in _COUNTED
+    opcode.byte: opcode.argument.fixed_nbytes for opcode in OPCODES if opcode.argument in COUNTED
 }
 _NUMERAL_BYTES: Final = frozenset(b"ILFgp")
 _STRING, _QUOTES = 0x53, (b"", b"'", b'"')

@@ -19,7 +19,7 @@ from converter.containers.zip_structures import END_SIGNATURE
 from converter.frozen import Frozen
 from converter.inert.machine import read_graph
 from converter.inert.nodes import ATOMS, CallNode, DictNode, GlobalNode, ListNode, TupleNode
-from converter.inert.opcodes import BY_BYTE, Argument
+from converter.inert.opcodes import BY_BYTE, COUNTED, LINES
 from converter.risk.gathering.glance import HEAD_NBYTES, USTAR
 from converter.risk.strings import is_blob
 from converter.risk.survey import children_of
@@ -41,8 +41,6 @@ _KINDS: Final = {
     **dict.fromkeys((_BINUNICODE, _SHORT_BINUNICODE), _TEXT),
     **{opcode: opcode for opcode in (_BININT1, _BININT2, _BININT, _BINFLOAT)},
 }
-_COUNTED: Final = frozenset({Argument.COUNTED_1, Argument.COUNTED_4, Argument.COUNTED_8})
-_LINES: Final = {Argument.LINE: 1, Argument.LINE_PAIR: 2}
 # What detection of formats looks at, apart from marks that are looked for by themselves.
 _START_NBYTES: Final = 16
 _PROTO: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -195,10 +193,10 @@ def _iter_operands(data: bytes) -> Iterator[_Operand]:
         argument = BY_BYTE[byte].argument
         start = position + 1
         position = start + argument.fixed_nbytes
-        if argument in _COUNTED:
+        if argument in COUNTED:
             nbytes = int.from_bytes(data[start:position], "little")
             start, position = position, position + nbytes
-        for _ in range(_LINES.get(argument, 0)):
+        for _ in range(LINES.get(argument, 0)):
             position = data.index(b"\n", position) + 1
         if byte in _KINDS:
             yield _Operand(_KINDS[byte], start, position)
